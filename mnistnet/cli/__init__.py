@@ -1,0 +1,135 @@
+"""The command line: one file a command. This one finds them and is the edge where errors become exit codes.
+
+Command modules import only Click and the errors at the top; what takes time to import they import when called, so
+that `--help` answers at once.
+"""
+
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+
+import click
+
+from mnistnet import __version__
+from mnistnet.errors import MnistnetError
+
+COMMANDS = ("train", "eval", "predict", "info", "config", "download")
+
+
+class TerminatedError(BaseException):
+    """The process was asked to end (SIGTERM); not an Exception, so that nobody handles it by accident."""
+
+
+class Cli(click.Group):
+    """A group that imports a command when it is named, and turns every error into one line and an exit code.
+
+    Exit codes: 0 done, 1 a domain error, 2 wrong usage or config, 130 interrupted, 143 terminated.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order in which people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"mnistnet.cli.{cmd_name}").command
+        return command
+
+    def main(  # type: ignore[override]  # standalone or not is decided here, not by the caller
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run a command line and leave with its exit code."""
+        extra.pop("standalone_mode", None)
+        with _log_to_stderr():
+            sys.exit(self._run(args, prog_name, extra))
+
+    def _run(self, args: Sequence[str] | None, prog_name: str | None, extra: dict[str, Any]) -> int:
+        try:
+            with _termination_as_exception():
+                result = super().main(args, prog_name, standalone_mode=False, **extra)
+                sys.stdout.flush()
+                return result if isinstance(result, int) else 0
+        except MnistnetError as error:
+            return _fail(str(error), error.exit_code)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            return 130
+        except TerminatedError:
+            return 143
+        except BrokenPipeError:
+            # Whoever read our output has gone. Python would complain once more when it closes stdout at the end.
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except MemoryError:
+            return _fail("not enough memory; a smaller batch_size or smaller layer_sizes need less", 1)
+        except OSError as error:
+            return _fail(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
+        except Exception as error:
+            if os.environ.get("MNISTNET_DEBUG"):
+                raise
+            what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return _fail(f"internal error, please report it ({what}); MNISTNET_DEBUG=1 shows where it happened", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    with suppress(OSError):
+        click.echo(f"mnistnet: error: {message}", err=True)
+    return code
+
+
+@contextmanager
+def _termination_as_exception() -> Iterator[None]:
+    """Let SIGTERM unwind the program like Ctrl-C does, so that temporary files go and messages come."""
+
+    def terminate(number: int, frame: object) -> None:
+        raise TerminatedError
+
+    try:
+        before = signal.signal(signal.SIGTERM, terminate)
+    except ValueError:  # not in the main thread: whoever embeds us handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Show what the package's modules log (healed files and the like) as lines on stderr."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(f"mnistnet: {record.levelname.lower()}: {record.getMessage()}", err=True)
+
+    handler, log = Handler(), logging.getLogger("mnistnet")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+@click.group(
+    cls=Cli,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `mnistnet train`, then `mnistnet eval last-run` and `mnistnet predict PICTURE`.",
+)
+@click.version_option(__version__, message="mnistnet %(version)s")
+def cli() -> None:
+    """Train a neural network on MNIST, and see how it learns. Backpropagation in plain NumPy.
+
+    Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 an error, 2 wrong usage or config,
+    130 interrupted.
+    """

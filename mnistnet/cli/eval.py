@@ -1,0 +1,125 @@
+"""`mnistnet eval`: how good a checkpoint is, and where it errs."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnistnet.cli.options import bar, data_options, find_checkpoint, json_option, open_store, per_cent
+from mnistnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnistnet.checkpoint import Checkpoint
+    from mnistnet.datasets import Examples, Store
+    from mnistnet.evaluation import Evaluation
+
+
+@click.command(
+    name="eval",
+    epilog="""\b
+Examples:
+  mnistnet eval runs/default/best.npz
+  mnistnet eval last-run --confusion
+  mnistnet eval last-run --split validation --json""",
+)
+@click.argument("checkpoint")
+@click.option("--dataset", help="Another data set than the one it was trained on.")
+@click.option(
+    "--split",
+    type=click.Choice(["test", "validation", "train"]),
+    default="test",
+    show_default=True,
+    help="Which images; validation and train as they were divided for its training.",
+)
+@click.option("--confusion", is_flag=True, help="Print the whole table of true against predicted.")
+@data_options
+@json_option
+def command(
+    checkpoint: str,
+    dataset: str | None,
+    split: str,
+    confusion: bool,
+    data_dir: Path | None,
+    mirrors: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Evaluate CHECKPOINT: accuracy, cost, precision and recall of each digit, most frequent confusions.
+
+    CHECKPOINT is a file, the folder of a run, or `last-run`.
+    """
+    from mnistnet import checkpoint as checkpoints
+    from mnistnet.evaluation import evaluate
+
+    path = find_checkpoint(checkpoint)
+    loaded = checkpoints.load(path)
+    store = open_store(dataset or loaded.config.dataset, data_dir, mirrors)
+    began = time.perf_counter()
+    examples = _examples(loaded, store, split)
+    progress = bar(len(examples), "evaluating", " images")
+    try:
+        result = evaluate(loaded.network, examples, progress.update)
+    finally:
+        progress.close()
+    seconds = time.perf_counter() - began
+    if as_json:
+        line = {
+            "dataset": store.spec.name,
+            "split": split,
+            "correct": result.correct,
+            "total": result.total,
+            "accuracy": result.accuracy,
+            "loss": result.loss,
+            "confusion": result.confusion.tolist(),
+        }
+        click.echo(json.dumps(line))
+        return
+    click.echo(
+        f"{path} on {store.spec.name} {split}: accuracy {per_cent(result.accuracy, 2)} "
+        f"({result.correct:,} of {result.total:,}), cost {result.loss:.4f}, {seconds:.2f} s"
+    )
+    _print_classes(result, store.spec.labels)
+    if confusion:
+        _print_confusion(result, store.spec.labels)
+
+
+def _examples(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
+    from mnistnet.config import check_layer_sizes
+    from mnistnet.datasets import split
+
+    config = loaded.config
+    check_layer_sizes(config, store.spec.pixels, len(store.spec.labels), "the checkpoint's config")
+    if part == "test":
+        return store.examples("test")
+    limit = None if config.train_images == "all" else config.train_images
+    train, validation = split(store.examples("train"), config.validation, limit, config.seed)
+    if part == "train":
+        return train
+    if validation is None:
+        raise UsageError(
+            "--split validation: this network was trained with validation: 0, so no images were kept apart"
+        )
+    return validation
+
+
+def _print_classes(result: "Evaluation", labels: tuple[str, ...]) -> None:
+    width = max(5, *map(len, labels))
+    click.echo(f"\n{'class':>{width}}  images  precision  recall")
+    rows = zip(labels, result.confusion.sum(axis=1), result.precision, result.recall, strict=True)
+    for label, images, precision, recall in rows:
+        shown = ("-" if math.isnan(p) else per_cent(p) for p in (precision, recall))
+        click.echo("  ".join([f"{label:>{width}}", f"{images:>6}", "{:>9}  {:>6}".format(*shown)]))
+    if confusions := result.confusions()[:5]:
+        click.echo("\nmost frequent confusions")
+        for true, predicted, count in confusions:
+            click.echo(f"  {labels[true]} taken for {labels[predicted]}: {count}")
+
+
+def _print_confusion(result: "Evaluation", labels: tuple[str, ...]) -> None:
+    short = [label[:6] for label in labels]
+    click.echo("\ntrue below, predicted across")
+    click.echo(" " * 7 + "".join(f"{label:>7}" for label in short))
+    for label, row in zip(short, result.confusion, strict=True):
+        click.echo(f"{label:>7}" + "".join(f"{count or '.':>7}" for count in row))

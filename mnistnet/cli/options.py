@@ -1,0 +1,110 @@
+"""What commands share: options, the checkpoint a word stands for, progress bars."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mnistnet.errors import CheckpointError, UsageError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from mnistnet.datasets import Store
+
+LAST_RUN = "last-run"
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead of text.")
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --data-dir and --mirror."""
+    command = click.option(
+        "--mirror",
+        "mirrors",
+        multiple=True,
+        metavar="URL",
+        help="Ask this address first for missing files (repeatable; also MNISTNET_MIRROR).",
+    )(command)
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="Folder of the data sets [default: MNISTNET_DATA_DIR, ./data if it holds them, your cache folder].",
+    )(command)
+
+
+def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --set."""
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key of the config, such as learning_rate=0.01 or optimizer.beta1=0.8 (repeatable).",
+    )(command)
+
+
+def open_store(dataset: str, data_dir: Path | None, mirrors: tuple[str, ...]) -> "Store":
+    """Return the store of a data set, with a progress bar for what it has to fetch."""
+    from mnistnet import datasets
+    from mnistnet.registry import DATASETS
+
+    if dataset not in DATASETS:
+        raise UsageError(f"dataset: expected one of {', '.join(DATASETS)}, found {dataset}")
+    return datasets.store(DATASETS[dataset], data_dir, mirrors, DownloadBar())
+
+
+class DownloadBar:
+    """Draws a bar for each file that is fetched, on a terminal; elsewhere a line."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._bar: tqdm[Any] | None = None
+
+    def __call__(self, name: str, received: int, size: int) -> None:
+        """Show how far the file has come."""
+        if name != self._name:
+            self._name = name
+            if sys.stderr.isatty():
+                self._bar = bar(size, name, unit="B")
+            else:
+                click.echo(f"fetching {name} ({size:,} bytes)", err=True)
+        if self._bar is not None:
+            self._bar.update(received - self._bar.n)
+            if received >= size:
+                self._bar.close()
+
+
+def bar(total: int, what: str, unit: str) -> "tqdm[Any]":
+    """Return a progress bar on stderr that appears only on a terminal and only if there is time to read it."""
+    from tqdm import tqdm
+
+    quiet = not sys.stderr.isatty()
+    return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=quiet, delay=0.3)
+
+
+def find_checkpoint(word: str | None) -> Path:
+    """Return the file that `word` names: a path, `last-run`, or for None the newest run (said on stderr)."""
+    from mnistnet import runs
+
+    if word is not None and word != LAST_RUN:
+        path = Path(word)
+        if path.is_dir() and (path / runs.BEST).exists():
+            return path / runs.BEST
+        return path
+    newest = runs.newest()
+    if newest is None:
+        raise CheckpointError(
+            "no runs/*/best.npz here: train a network first with `mnistnet train`, or name a checkpoint"
+        )
+    if word is None:
+        click.echo(f"using {newest}", err=True)
+    return newest
+
+
+def per_cent(share: float, digits: int = 1) -> str:
+    """Return a share of 1 as per cent."""
+    return f"{100 * share:.{digits}f} %"

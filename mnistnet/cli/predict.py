@@ -1,0 +1,84 @@
+"""`mnistnet predict`: read digits from picture files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mnistnet.cli.options import find_checkpoint, json_option, per_cent
+from mnistnet.errors import ImageError, UsageError
+
+
+@click.command(
+    name="predict",
+    epilog="""\b
+Examples:
+  mnistnet predict seven.png
+  mnistnet predict scans/*.jpg --checkpoint runs/default/best.npz --json
+  mnistnet predict seven.png --show --top 5""",
+)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option("--checkpoint", metavar="CHECKPOINT", help="The network to ask [default: the newest runs/*/best.npz].")
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many answers to show.")
+@click.option("--show", is_flag=True, help="Draw the 28x28 that the network sees.")
+@json_option
+def command(images: tuple[Path, ...], checkpoint: str | None, top: int, show: bool, as_json: bool) -> None:
+    """Say which digit each IMAGE shows, how sure the network is, and what comes next to mind.
+
+    One digit a picture, dark on light or light on dark, anywhere in the picture. A file that cannot be read is an
+    error line, and the others are read all the same (exit code 1).
+    """
+    from mnistnet import checkpoint as checkpoints
+    from mnistnet import images as pictures
+
+    loaded = checkpoints.load(find_checkpoint(checkpoint))
+    if loaded.config.layer_sizes[0] != pictures.SIDE**2:
+        raise UsageError(f"this network takes {loaded.config.layer_sizes[0]} inputs; pictures have {pictures.SIDE**2}")
+    failed = False
+    for path in images:
+        try:
+            pixels = pictures.read_digit(path)
+        except ImageError as error:
+            failed = True
+            if as_json:
+                click.echo(json.dumps({"file": str(path), "error": str(error)}))
+            else:
+                click.echo(f"mnistnet: error: {error}", err=True)
+            continue
+        probabilities = _probabilities(loaded, pixels)
+        if as_json:
+            click.echo(json.dumps(_as_json(path, probabilities)))
+        else:
+            click.echo(_as_line(path, probabilities, top))
+        if show:
+            from mnistnet.cli.drawing import digit_as_text
+
+            click.echo(digit_as_text(pixels), err=as_json)
+    if failed:
+        click.get_current_context().exit(1)
+
+
+def _probabilities(loaded: Any, pixels: Any) -> list[float]:
+    from mnistnet import calibration
+    from mnistnet.evaluation import forward
+
+    logits = forward(loaded.network, pixels[None])
+    result: list[float] = calibration.probabilities(logits, loaded.temperature)[0].tolist()
+    return result
+
+
+def _as_json(path: Path, probabilities: list[float]) -> dict[str, Any]:
+    digit = max(range(len(probabilities)), key=probabilities.__getitem__)
+    return {
+        "file": str(path),
+        "digit": digit,
+        "confidence": probabilities[digit],
+        "probabilities": probabilities,
+    }
+
+
+def _as_line(path: Path, probabilities: list[float], top: int) -> str:
+    order = sorted(range(len(probabilities)), key=lambda d: -probabilities[d])[:top]
+    first, *others = (f"{d} ({per_cent(probabilities[d])})" for d in order)
+    return f"{path}: {first}" + (f"   then {', '.join(others)}" if others else "")

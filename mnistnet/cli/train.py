@@ -1,0 +1,186 @@
+"""`mnistnet train`: parse, call, print."""
+
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mnistnet.cli import TerminatedError
+from mnistnet.cli.options import bar, data_options, json_option, open_store, per_cent, set_option
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from mnistnet.config import Config
+    from mnistnet.runs import Run, Summary
+    from mnistnet.training import EpochResult
+
+
+@click.command(
+    name="train",
+    epilog="""\b
+Examples:
+  mnistnet train
+  mnistnet train --config configs/3blue1brown.yaml
+  mnistnet train --set layer_sizes="[784, 300, 10]" --set epochs=20 --out runs/wide
+  mnistnet train --config configs/default.yaml --resume""",
+)
+@click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="YAML config.")
+@set_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the run [default: runs/NAME]."
+)
+@click.option("--resume", is_flag=True, help="Continue the run in that folder; start it where there is none.")
+@click.option("--force", is_flag=True, help="Start over in a folder that holds a run. The old run is lost.")
+@data_options
+@click.option("--quiet", is_flag=True, help="No line for each epoch, only the result.")
+@json_option
+def command(
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    data_dir: Path | None,
+    mirrors: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train a network and keep the best one.
+
+    Writes config.yaml, metrics.csv, last.npz (to resume from) and best.npz (to use) into runs/NAME, where NAME is that
+    of the config file, or `default`. Prints a line an epoch: the cost and accuracy on the training batches as they
+    were learned from, accuracy on validation images, learning rate, time.
+    """
+    if resume and force:
+        raise click.UsageError("--resume continues a run and --force starts it over: choose one")
+    began = time.perf_counter()
+    from mnistnet import config as configs
+    from mnistnet import runs
+
+    config = configs.load(config_path, overrides)
+    folder = out or Path("runs") / (config_path.stem if config_path else "default")
+    store = open_store(config.dataset, data_dir, mirrors)
+    again = _resume_command(config_path, overrides, out, data_dir)
+    run: Run | None = None
+    try:
+        with runs.open_run(folder, config, store, resume=resume, force=force) as run:
+            if run.resumed_epoch:
+                what = "is finished" if run.state.finished else "goes on"
+                click.echo(f"{folder}: {what} after epoch {run.resumed_epoch} of {config.epochs}", err=True)
+            elif not quiet:
+                click.echo(_introduction(run), err=True)
+            _train(run, config, quiet, as_json)
+            summary = run.finish()
+            _print_summary(run, summary, time.perf_counter() - began, as_json)
+    except (KeyboardInterrupt, TerminatedError):
+        epoch = run.state.epoch if run else 0
+        safe = f"epoch {epoch} is safe in {folder / runs.LAST}" if epoch else "no epoch was finished"
+        click.echo(f"\nstopped: {safe}; continue with\n  {again}", err=True)
+        raise
+
+
+def _introduction(run: "Run") -> str:
+    validation = f", {len(run.validation):,} to choose by" if run.validation else ""
+    return f"{run.state.network!r}; learning from {len(run.train):,} images of {run.store.spec.name}{validation}"
+
+
+class EpochBar:
+    """A progress bar inside each epoch; it appears with the epoch's first images and goes with its end."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run = run
+        self._bar: tqdm[Any] | None = None
+
+    def update(self, images: int) -> None:
+        """Show that so many more images are done."""
+        if self._bar is None:
+            state = self._run.state
+            self._bar = bar(len(self._run.train), f"epoch {state.epoch + 1}/{state.config.epochs}", " images")
+        self._bar.update(images)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _train(run: "Run", config: "Config", quiet: bool, as_json: bool) -> None:
+    progress = EpochBar(run)
+    try:
+        for result in run.epochs(progress.update):
+            progress.close()
+            for warning in result.warnings:
+                click.echo(f"mnistnet: warning: epoch {result.metrics.epoch}: {warning}", err=True)
+            if as_json:
+                click.echo(json.dumps(_as_json(result)))
+            elif not quiet:
+                click.echo(_as_line(result, config.epochs))
+    finally:
+        progress.close()
+    if config.early_stopping and run.state.stopped_early and run.state.epoch < config.epochs:
+        click.echo(
+            f"stopped early: validation loss has not fallen for {config.early_stopping.patience} epochs",
+            err=True,
+        )
+
+
+def _as_line(result: "EpochResult", epochs: int) -> str:
+    m = result.metrics
+    validation = "" if m.validation_accuracy is None else f"  val {per_cent(m.validation_accuracy)}"
+    rate = f"{m.learning_rate:.4f}" if m.learning_rate >= 0.00095 else f"{m.learning_rate:.1e}"
+    return (
+        f"epoch {m.epoch:>{len(str(epochs))}}/{epochs}  loss {m.loss:.4f}  train {per_cent(m.train_accuracy)}"
+        f"{validation}  lr {rate}  {result.seconds:.2f} s"
+    )
+
+
+def _as_json(result: "EpochResult") -> dict[str, Any]:
+    m = result.metrics
+    return {
+        "epoch": m.epoch,
+        "loss": m.loss,
+        "train_accuracy": m.train_accuracy,
+        "validation_loss": m.validation_loss,
+        "validation_accuracy": m.validation_accuracy,
+        "learning_rate": m.learning_rate,
+        "seconds": round(result.seconds, 4),
+    }
+
+
+def _print_summary(run: "Run", summary: "Summary", seconds: float, as_json: bool) -> None:
+    test = summary.test
+    if as_json:
+        line = {
+            "best_epoch": summary.best_epoch,
+            "test_accuracy": test.accuracy,
+            "test_correct": test.correct,
+            "test_total": test.total,
+            "seconds": round(seconds, 3),
+            "checkpoint": str(summary.checkpoint),
+        }
+        click.echo(json.dumps(line))
+        return
+    history = run.state.history
+    chosen = f"best epoch {summary.best_epoch}" if history else "first weights, untrained"
+    if history and (score := history[summary.best_epoch - 1].validation_accuracy) is not None:
+        chosen += f" (validation {per_cent(score, 2)})"
+    click.echo(
+        f"{chosen}: test accuracy {per_cent(test.accuracy, 2)} ({test.correct:,} of {test.total:,}) in {seconds:.1f} s"
+    )
+    click.echo(f"next: mnistnet eval {shlex.quote(str(summary.checkpoint))} --confusion")
+
+
+def _resume_command(
+    config_path: Path | None, overrides: tuple[str, ...], out: Path | None, data_dir: Path | None
+) -> str:
+    words = ["mnistnet", "train"]
+    for option, value in (("--config", config_path), ("--out", out), ("--data-dir", data_dir)):
+        words += [option, str(value)] if value else []
+    for override in overrides:
+        words += ["--set", override]
+    return shlex.join([*words, "--resume"])

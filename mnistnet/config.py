@@ -1,0 +1,206 @@
+"""The config: typed, frozen, strict. A file is a short delta from the defaults below; an override beats the file.
+
+Unknown keys, wrong types, values out of range and choices that contradict each other are one sentence that names
+file, line, key, what was expected and what was found.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from mnistnet import strict_yaml
+from mnistnet.config_errors import explain_invalid, found
+from mnistnet.errors import ConfigError
+from mnistnet.files import reason
+from mnistnet.registry import DATASETS
+from mnistnet.schedules import Constant, Cosine, OneCycle, Step
+
+Share = Annotated[float, Meta(ge=0, lt=1)]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+
+
+class Sgd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="sgd"):
+    """Plain stochastic gradient descent; nothing to set."""
+
+
+class Momentum(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="momentum"):
+    """How much of the last step's velocity is kept."""
+
+    momentum: Share = 0.9
+
+
+class Nesterov(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="nesterov"):
+    """How much of the last step's velocity is kept."""
+
+    momentum: Share = 0.9
+
+
+class Adam(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="adam"):
+    """The decay of both moments, and what keeps the quotient finite."""
+
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Annotated[float, Meta(gt=0, le=1)] = 1e-8
+
+
+class EarlyStopping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Stop once `validation_loss` has not fallen for `patience` epochs."""
+
+    patience: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides what a training does. docs/config.md explains each key."""
+
+    dataset: Literal["mnist", "fashion_mnist", "kmnist"] = "mnist"
+    train_images: Count | Literal["all"] = "all"
+    validation: Annotated[int, Meta(ge=0, le=10_000_000)] = 5000
+    layer_sizes: Annotated[tuple[Annotated[int, Meta(ge=1, le=1_000_000)], ...], Meta(min_length=2, max_length=64)] = (
+        784,
+        128,
+        10,
+    )
+    activation: Literal["sigmoid", "relu", "tanh"] = "relu"
+    loss: Literal["quadratic", "cross_entropy"] = "cross_entropy"
+    optimizer: Sgd | Momentum | Nesterov | Adam = Adam()
+    learning_rate: Annotated[float, Meta(gt=0, le=1e9)] = 0.001
+    schedule: Constant | Step | Cosine | OneCycle = Cosine()
+    batch_size: Count | Literal["all"] = 128
+    epochs: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    early_stopping: EarlyStopping | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    threads: Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"] = "auto"
+
+
+SECTIONS = ("optimizer", "schedule")
+"""Keys that may be written as one word, the section's name, or as a mapping with `name` and its own keys."""
+
+
+def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file (None: the defaults) and apply `key=value` overrides. Raises ConfigError."""
+    if path is None:
+        document, source = strict_yaml.Document({}), "defaults"
+    else:
+        source = str(path)
+        document = strict_yaml.parse(_read(path), source)
+    if document.value is None:
+        raise ConfigError(
+            f"{source}: the file is empty; expected keys such as `epochs: 10` (`mnistnet config` prints all)"
+        )
+    if not isinstance(document.value, dict):
+        raise ConfigError(f"{source}: expected a mapping of keys to values at the root, found {found(document.value)}")
+    values = _spell_out(document.value)
+    places = {key: f"{source}:{line}" for key, line in document.lines.items()}
+    for override in overrides:
+        _override(values, override, places)
+    return from_mapping(values, places, source)
+
+
+def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None, source: str = "config") -> Config:
+    """Check plain values, such as a parsed file or a checkpoint's header, and return the config.
+
+    `places` says where each path was written, for the error. Raises ConfigError.
+    """
+    places = places or {}
+    try:
+        config = msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(explain_invalid(str(error), values, Config, places, source)) from None
+    if config.early_stopping and not config.validation:
+        place = places.get(("early_stopping",), source)
+        raise ConfigError(
+            f"{place}: early_stopping: needs validation images to watch, but validation is 0; "
+            "set validation: 5000 or leave early_stopping out"
+        )
+    spec = DATASETS[config.dataset]
+    check_layer_sizes(config, spec.pixels, len(spec.labels), places.get(("layer_sizes",), source))
+    return config
+
+
+def check_layer_sizes(config: Config, pixels: int, classes: int, source: str = "config") -> None:
+    """Raise ConfigError unless the first layer takes such images and the last has a neuron for each class."""
+    sizes = config.layer_sizes
+    for position, expected, what in ((0, pixels, "pixels of an image"), (len(sizes) - 1, classes, "classes")):
+        if sizes[position] != expected:
+            raise ConfigError(
+                f"{source}: layer_sizes[{position}]: expected {expected}, the {what} of {config.dataset}, "
+                f"found {sizes[position]}"
+            )
+
+
+def to_mapping(config: Config) -> dict[str, Any]:
+    """Return the config as plain values: what a checkpoint's header holds."""
+    mapping: dict[str, Any] = msgspec.to_builtins(config)
+    mapping["layer_sizes"] = list(config.layer_sizes)
+    return mapping
+
+
+def to_yaml(config: Config) -> str:
+    """Return the whole resolved config as YAML that `load` reads back to an equal config."""
+    text: str = yaml.safe_dump(to_mapping(config), sort_keys=False, default_flow_style=None, width=100)
+    return text
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a config file, for editors that complete and check YAML."""
+    schema = msgspec.json.schema(Config)
+    config = schema["$defs"]["Config"]
+    for key in SECTIONS:
+        section = config["properties"][key]
+        words = sorted(section["discriminator"]["mapping"])
+        config["properties"][key] = {
+            "anyOf": [{"enum": words}, section],
+            "default": section.pop("default", None),
+        }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mnistnet config", **schema}
+
+
+def differences(one: Config, other: Config) -> list[str]:
+    """Return the keys in which two configs differ."""
+    left, right = to_mapping(one), to_mapping(other)
+    return [key for key in left if left[key] != right[key]]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(strict_yaml.LARGEST + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {reason(error)}") from None
+
+
+def _spell_out(values: dict[str, Any]) -> dict[str, Any]:
+    """Write sections given as one word out as mappings."""
+    return {
+        key: {"name": value} if key in SECTIONS and isinstance(value, str) else value for key, value in values.items()
+    }
+
+
+def _override(values: dict[str, Any], override: str, places: dict[strict_yaml.Path, str]) -> None:
+    """Apply one `key=value` (`optimizer.beta1=0.8`) to the plain values in place."""
+    dotted, equals, text = override.partition("=")
+    source = f"--set {override}"
+    if not equals or not dotted:
+        raise ConfigError(f"{source}: expected key=value, for example --set learning_rate=0.01")
+    *parents, last = keys = tuple(dotted.split("."))
+    value = strict_yaml.parse(text.encode("utf-8", "surrogateescape"), source).value
+    section, defaults = values, to_mapping(Config())
+    for depth, key in enumerate(parents):
+        # A section that the file leaves out starts as the default's name alone: its other keys are defaults anyway.
+        default = defaults.get(key) if depth == 0 else None
+        inner = section.setdefault(key, {"name": default["name"]} if isinstance(default, dict) else {})
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                f"{source}: {strict_yaml.show(keys[: depth + 1])} is {found(inner)}, with no keys of its own"
+            )
+        section = inner
+        places[keys[: depth + 1]] = source
+    section[last] = _spell_out({last: value})[last] if not parents else value
+    for path in [path for path in places if path[: len(keys)] == keys]:
+        del places[path]
+    places[keys] = source

@@ -1,0 +1,266 @@
+"""A run's folder: who may write into it, where it stands, what is kept after each epoch, how it ends.
+
+    config.yaml    the resolved config, loadable again
+    metrics.csv    a row an epoch
+    last.npz       the network after the last finished epoch, with all that resuming needs
+    best.npz       the network of the best epoch
+
+`best.npz` is written before `last.npz`: whatever moment a crash picks, the pair belongs together after `--resume`,
+which starts from `last.npz` and does any epoch that is not in it again, with the same result.
+"""
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from mnistnet import calibration, checkpoint, training
+from mnistnet import config as configs
+from mnistnet.checkpoint import Checkpoint
+from mnistnet.config import Config
+from mnistnet.datasets import Examples, Store, split
+from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
+from mnistnet.evaluation import Evaluation, evaluate, forward
+from mnistnet.files import atomic_write, reason, remove_temporaries
+from mnistnet.training import EpochMetrics, EpochResult, State
+
+CONFIG, METRICS, LAST, BEST = "config.yaml", "metrics.csv", "last.npz", "best.npz"
+COLUMNS = (
+    "epoch",
+    "loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended: the epoch that was chosen, and what its network makes of the test images."""
+
+    best_epoch: int
+    test: Evaluation
+    checkpoint: Path
+
+
+class Run:
+    """One training in one folder, held by a lock for as long as it is open. Get one from `open_run`."""
+
+    def __init__(self, folder: Path, state: State, train: Examples, validation: Examples | None, store: Store) -> None:
+        self.folder, self.state, self.store = folder, state, store
+        self.train, self.validation = train, validation
+        self.resumed_epoch = state.epoch
+        self.blas, self.threads = training.blas_description()
+
+    @property
+    def best(self) -> Path:
+        """The file that holds the chosen network."""
+        return self.folder / BEST
+
+    def epochs(self, on_progress: Callable[[int], object] | None = None) -> Iterator[EpochResult]:
+        """Train what is left to train; each epoch is on disk before it is yielded.
+
+        Raises DivergedError, CheckpointError, ConfigError, RunError.
+        """
+        if self.state.config.epochs == 0:
+            self._keep_first_weights()
+        try:
+            for result in training.fit(self.state, self.train, self.validation, on_progress):
+                self._keep(result)
+                yield result
+        except DivergedError as error:
+            safe = f"; epoch {self.state.epoch} is safe in {self.folder / LAST}" if self.state.epoch else ""
+            raise DivergedError(f"{error}{safe}") from None
+
+    def finish(self) -> Summary:
+        """Calibrate the chosen network on the validation images, and read the test images, once."""
+        best = checkpoint.load(self.best)
+        if self.validation and best.temperature is None:
+            logits = forward(best.network, self.validation.images)
+            temperature = calibration.fit_temperature(logits, self.validation.labels)
+            checkpoint.save(self.best, replace(best, temperature=temperature))
+        test = evaluate(best.network, self.store.examples("test"))
+        return Summary(best.epoch, test, self.best)
+
+    def _keep(self, result: EpochResult) -> None:
+        self._keep_network()
+        row = asdict(result.metrics) | {"seconds": round(result.seconds, 3)}
+        _append_metrics(self.folder / METRICS, row)
+
+    def _keep_network(self) -> None:
+        now = self._checkpoint()
+        if self.state.best_epoch == self.state.epoch:
+            checkpoint.save(self.best, now)
+        optimizer = self.state.optimizer
+        moments = {f"optimizer.{name}": values for name, values in optimizer.state.items()}
+        steps = np.array(optimizer.steps, np.int64)
+        checkpoint.save(self.folder / LAST, replace(now, training={"optimizer.steps": steps, **moments}))
+
+    def _keep_first_weights(self) -> None:
+        """With `epochs: 0` the network as it was drawn is all there is to keep."""
+        if not (self.folder / LAST).exists():
+            self._keep_network()
+
+    def _checkpoint(self) -> Checkpoint:
+        history, chosen = self.state.history, self.state.best_epoch
+        score = history[chosen - 1].validation_accuracy if chosen else None
+        names = EpochMetrics.__dataclass_fields__
+        return Checkpoint(
+            config=self.state.config,
+            network=self.state.network,
+            epoch=self.state.epoch,
+            metrics={name: [getattr(m, name) for m in history] for name in names},
+            best={
+                "epoch": chosen,
+                "validation_accuracy": score,
+                "chosen_by": "validation_accuracy" if self.validation else "last epoch",
+            },
+            dataset={"name": self.store.spec.name, "sha256": self.store.hashes()},
+            blas=self.blas,
+            threads=self.threads,
+        )
+
+
+@contextmanager
+def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False, force: bool = False) -> Iterator[Run]:
+    """Open the folder of a run: a new one, or with `resume` the one that is there, or with `force` in its place.
+
+    Raises UsageError for a folder that holds a run already, or another run than the one to resume; RunError where
+    the folder cannot be used or another process is training in it; and what reading data and checkpoints raises.
+    """
+    present = _present(folder)
+    if present and not (resume or force):
+        raise UsageError(
+            f"{folder} already holds a run ({', '.join(present)}): continue it with --resume, start over with --force, "
+            "or choose another folder with --out"
+        )
+    store.ensure()
+    train, validation = split(
+        store.examples("train"),
+        config.validation,
+        None if config.train_images == "all" else config.train_images,
+        config.seed,
+    )
+    with _locked(folder), training.blas_threads(config.threads):
+        for name in (CONFIG, METRICS, LAST, BEST):
+            remove_temporaries(folder, name)
+        state = _resumed(folder, config) if resume else None
+        if state is None:
+            state = training.start(config)
+            _begin(folder, config)
+        else:
+            _rewrite_metrics(folder / METRICS, state.history)
+        yield Run(folder, state, train, validation, store)
+
+
+def newest(base: Path = Path("runs")) -> Path | None:
+    """Return the `best.npz` that was written last below `base`, or None."""
+    found = []
+    for path in base.glob(f"*/{BEST}"):
+        with suppress(OSError):
+            found.append((path.stat().st_mtime_ns, path))
+    return max(found)[1] if found else None
+
+
+def _present(folder: Path) -> list[str]:
+    try:
+        return [name for name in (LAST, BEST, METRICS, CONFIG) if (folder / name).exists()]
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be read: {reason(error)}") from None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the operating system frees when this process dies, however it dies."""
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path, blocking=False)
+        lock.acquire()
+    except filelock.Timeout:
+        owner = "another process"
+        with suppress(OSError):
+            owner = f"process {(folder / '.lock.pid').read_text().strip()}"
+        raise RunError(
+            f"{folder}: {owner} is training in this folder; wait for it, or choose another with --out"
+        ) from None
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be used for a run: {reason(error)}; choose another with --out") from None
+    try:
+        with suppress(OSError):
+            (folder / ".lock.pid").write_text(f"{os.getpid()}\n")
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / ".lock.pid").unlink()
+        lock.release()
+
+
+def _begin(folder: Path, config: Config) -> None:
+    """Clear an older run away and write the new one's config."""
+    try:
+        for name in (LAST, BEST, METRICS):
+            (folder / name).unlink(missing_ok=True)
+        with atomic_write(folder / CONFIG) as stream:
+            stream.write(configs.to_yaml(config).encode())
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {reason(error)}; choose another folder with --out") from None
+
+
+def _resumed(folder: Path, config: Config) -> State | None:
+    """Return the state in `last.npz`, or None where there is none yet."""
+    path = folder / LAST
+    if not path.exists():
+        return None
+    saved = checkpoint.load(path, training=True)
+    if keys := configs.differences(saved.config, config):
+        theirs, ours = configs.to_mapping(saved.config), configs.to_mapping(config)
+        what = "; ".join(f"{key} was {theirs[key]}, is now {ours[key]}" for key in keys)
+        raise UsageError(
+            f"{folder}: cannot resume with another config ({what}): "
+            "use the run's own config.yaml, or start over with --force or in another folder with --out"
+        )
+    state = training.attach_optimizer(config, saved.network)
+    arrays = {name.removeprefix("optimizer."): a for name, a in (saved.training or {}).items()}
+    steps = arrays.pop("steps", None)
+    if steps is None or arrays.keys() != state.optimizer.state.keys():
+        raise CheckpointError(f"{path}: does not hold what resuming needs; is it a best.npz under another name?")
+    state.optimizer.restore(arrays, int(steps))
+    columns = saved.metrics
+    try:
+        rows = zip(*(columns[name] for name in EpochMetrics.__dataclass_fields__), strict=True)
+        state.history.extend(EpochMetrics(*row) for row in rows)
+    except KeyError as error:
+        raise CheckpointError(f"{path}: its metrics lack {error}") from None
+    return state
+
+
+def _append_metrics(path: Path, row: dict[str, Any]) -> None:
+    """Add a row to the table. The table is for people: failing to write it must not cost the training."""
+    with suppress(OSError):
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _rewrite_metrics(path: Path, history: list[EpochMetrics]) -> None:
+    """Bring the table to the resumed epoch: rows from the checkpoint, seconds from the old table where it has them."""
+    seconds: dict[str, str] = {}
+    with suppress(OSError, csv.Error, UnicodeDecodeError), path.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            seconds[row.get("epoch") or ""] = row.get("seconds") or ""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    for metrics in history:
+        _append_metrics(path, asdict(metrics) | {"seconds": seconds.get(str(metrics.epoch), "")})

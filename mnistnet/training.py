@@ -1,0 +1,240 @@
+"""The training loop: epochs of steps downhill. Yields one result an epoch and prints nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mnistnet import optimizers
+from mnistnet.batches import Feeder
+from mnistnet.config import Config
+from mnistnet.datasets import Examples
+from mnistnet.errors import ConfigError, DivergedError
+from mnistnet.evaluation import evaluate, silent_neurons
+from mnistnet.functions import Array
+from mnistnet.network import Gradients, Network, Trace
+from mnistnet.optimizers import Optimizer
+from mnistnet.randomness import Use, generator
+
+ONE_SIDED = 0.9  # the share of one class, or of silent neurons, above which a warning is due
+SAMPLE = 500  # images looked at to find silent neurons
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """What one epoch measured; the same in every run of the same config. Accuracies are fractions of 1.
+
+    `loss` and `train_accuracy` are means over the epoch's batches, each measured before its step, of the very cost
+    that is descended. `learning_rate` is that of the last step. Validation figures are None without validation.
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """An epoch's metrics, the seconds it took, and sentences about anything that looks wrong."""
+
+    metrics: EpochMetrics
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+@dataclass
+class State:
+    """A training as it stands between two epochs: all that continuing needs."""
+
+    config: Config
+    network: Network
+    optimizer: Optimizer
+    gradient: Array
+    history: list[EpochMetrics] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the highest validation accuracy, the earliest of equals; the last one without validation."""
+        scores = [m.validation_accuracy for m in self.history]
+        known = [score for score in scores if score is not None]
+        return scores.index(max(known)) + 1 if known else self.epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or early stopping has ended the training."""
+        return self.epoch >= self.config.epochs or self.stopped_early
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `validation_loss` has gone the config's patience without a new low."""
+        losses = [m.validation_loss for m in self.history if m.validation_loss is not None]
+        if self.config.early_stopping is None or not losses:
+            return False
+        return len(losses) - 1 - losses.index(min(losses)) >= self.config.early_stopping.patience
+
+
+def start(config: Config) -> State:
+    """Return the state before the first epoch: weights drawn from the seed, an optimizer at rest."""
+    network = Network(config.layer_sizes, config.activation, config.loss)
+    network.initialise(generator(config.seed, Use.INIT))
+    return attach_optimizer(config, network)
+
+
+def attach_optimizer(config: Config, network: Network) -> State:
+    """Return a state for a network, with the config's optimizer at rest."""
+    gradient = np.zeros_like(network.parameters)
+    settings = msgspec.to_builtins(config.optimizer)
+    make = optimizers.OPTIMIZERS[settings.pop("name")]
+    optimizer = make(network.parameters, gradient, network.weight_count, weight_decay=config.weight_decay, **settings)
+    return State(config, network, optimizer, gradient)
+
+
+def fit(
+    state: State,
+    train: Examples,
+    validation: Examples | None,
+    on_progress: Callable[[int], object] | None = None,
+) -> Iterator[EpochResult]:
+    """Train until the state is finished, yielding after each epoch; `on_progress(n)` hears of each n examples done.
+
+    Between two results the state may be saved. Raises ConfigError when a batch is larger than the training set,
+    DivergedError when cost or weights stop being finite numbers.
+    """
+    config, classes = state.config, state.config.layer_sizes[-1]
+    if config.batch_size != "all" and config.batch_size > len(train):
+        raise ConfigError(
+            f"batch_size: expected at most the {len(train):,} training images, found {config.batch_size:,}; "
+            "use `batch_size: all` for full-batch gradient descent"
+        )
+    batch_size = len(train) if config.batch_size == "all" else config.batch_size
+    sample = (validation or train).images[:SAMPLE]
+    told: set[str] = set()
+    with Feeder(train, batch_size, classes) as feeder:
+        epoch = _Epoch(state, feeder, batch_size, len(train))
+        while not state.finished:
+            began = time.perf_counter()
+            order = generator(config.seed, Use.SHUFFLE, state.epoch + 1).permutation(len(train))
+            loss, accuracy, predicted = epoch.run(order, on_progress)
+            scores = evaluate(state.network, validation) if validation else None
+            metrics = EpochMetrics(
+                state.epoch + 1,
+                loss,
+                accuracy,
+                scores.loss if scores else None,
+                scores.accuracy if scores else None,
+                epoch.learning_rate,
+            )
+            warnings = _warnings(predicted, silent_neurons(state.network, sample), config)
+            state.history.append(metrics)
+            seconds = time.perf_counter() - began
+            yield EpochResult(metrics, seconds, tuple(w for w in warnings if w not in told))
+            told.update(warnings)
+
+
+class _Epoch:
+    """Runs epochs of one training in workspaces that are made once."""
+
+    def __init__(self, state: State, feeder: Feeder, batch_size: int, examples: int) -> None:
+        self.state, self.feeder, self.batch_size, self.examples = state, feeder, batch_size, examples
+        self.steps = -(-examples // batch_size)
+        self.learning_rate = 0.0
+        network = state.network
+        self._workspaces: dict[int, tuple[Trace, Gradients]] = {
+            size: (network.trace(size), network.gradients(size, state.gradient))
+            for size in (batch_size, examples % batch_size)
+            if size
+        }
+
+    def run(
+        self, order: npt.NDArray[np.intp], on_progress: Callable[[int], object] | None
+    ) -> tuple[float, float, npt.NDArray[np.int64]]:
+        """Visit all examples in this order; return mean cost, accuracy, and how often each class was predicted."""
+        network, cost, correct, step = self.state.network, 0.0, 0, 0
+        predicted = np.zeros(network.layer_sizes[-1], np.int64)
+        for chunk in self.feeder.chunks(order):
+            logits = np.empty_like(chunk.targets)
+            first_step = step
+            for rows in chunk.batches(self.batch_size):
+                logits[rows] = self._step(chunk.inputs[rows], chunk.targets[rows], step)
+                step += 1
+            costs = network.loss.costs(logits, chunk.targets)
+            if not np.isfinite(costs).all():
+                row = int(np.flatnonzero(~np.isfinite(costs))[0])
+                raise self._diverged(first_step + row // self.batch_size)
+            answers = logits.argmax(axis=1)
+            cost += float(costs.sum(dtype=np.float64))
+            correct += int(np.count_nonzero(answers == chunk.targets.argmax(axis=1)))
+            predicted += np.bincount(answers, minlength=len(predicted))
+            if on_progress:
+                on_progress(len(chunk))
+        if not np.isfinite(network.parameters).all():
+            raise self._diverged(step - 1)
+        return cost / self.examples, correct / self.examples, predicted
+
+    def _step(self, inputs: Array, targets: Array, step: int) -> Array:
+        """Take one step downhill on one batch, and return the logits it was based on."""
+        trace, gradients = self._workspaces[len(inputs)]
+        self.state.network.forward(inputs, trace)
+        self.state.network.backward(trace, targets, gradients)
+        config, length = self.state.config, 1 / self.steps
+        epoch = self.state.epoch + step * length
+        self.learning_rate = config.learning_rate * config.schedule.factor(epoch, config.epochs, length)
+        self.state.optimizer.step(self.learning_rate)
+        return trace.logits
+
+    def _diverged(self, step: int) -> DivergedError:
+        lower = self.state.config.learning_rate / 10
+        return DivergedError(
+            f"training diverged in epoch {self.state.epoch + 1}, step {step + 1} of {self.steps}: the cost is no "
+            f"longer a finite number; try a lower learning rate, such as --set learning_rate={lower:g}"
+        )
+
+
+def _warnings(predicted: npt.NDArray[np.int64], silent: list[float], config: Config) -> list[str]:
+    """Return a sentence for each sign that the network is not learning."""
+    found = []
+    share = predicted.max() / predicted.sum()
+    if share > ONE_SIDED:
+        found.append(
+            f"over {ONE_SIDED:.0%} of the predictions are one class ({predicted.argmax()}): the network is not "
+            "learning; a lower learning_rate usually helps, or a higher one if the loss hardly moves"
+        )
+    for layer, part in enumerate(silent, 1):
+        if part > ONE_SIDED:
+            what = "dead (never active)" if config.activation == "relu" else "saturated (their derivative is zero)"
+            found.append(
+                f"over {ONE_SIDED:.0%} of the neurons of hidden layer {layer} are {what} and cannot learn; "
+                "a lower learning_rate or smaller first steps (schedule.warmup) help"
+            )
+    return found
+
+
+def blas_threads(threads: int | str) -> AbstractContextManager[Any]:
+    """Limit the matrix library to so many threads inside a `with` block ("auto": as many as it chooses)."""
+    from threadpoolctl import threadpool_limits
+
+    return nullcontext() if threads == "auto" else threadpool_limits(int(threads), user_api="blas")
+
+
+def blas_description() -> tuple[str, int | None]:
+    """Return the matrix library in use, with version and kernel, and its present number of threads."""
+    from threadpoolctl import threadpool_info
+
+    for library in threadpool_info():
+        if library.get("user_api") == "blas":
+            words = (library.get("internal_api"), library.get("version"), library.get("architecture"))
+            return " ".join(str(word) for word in words if word), int(library["num_threads"])
+    return "unknown", None
