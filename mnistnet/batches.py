@@ -39,17 +39,17 @@ class Chunk:
 class Feeder:
     """Prepares chunks of `examples` in the order it is told. Close it, or use it as a context manager.
 
-    A chunk is valid until the next one is asked for: its memory is then filled again.
+    A chunk holds at most `rows` examples and is valid until the next one is asked for: its memory is then reused.
     """
 
     def __init__(self, examples: Examples, batch_size: int, classes: int) -> None:
         self._examples = examples
-        self._rows = min(batch_size * max(1, CHUNK // batch_size), len(examples))
-        buffers = 1 if self._rows == len(examples) else 2
+        self.rows = min(batch_size * max(1, CHUNK // batch_size), len(examples))
+        buffers = 1 if self.rows == len(examples) else 2
         pixels = examples.images.shape[1]
-        self._bytes = np.empty((self._rows, pixels), np.uint8)
-        self._inputs = [np.empty((self._rows, pixels), np.float32) for _ in range(buffers)]
-        self._targets = [np.empty((self._rows, classes), np.float32) for _ in range(buffers)]
+        self._bytes = np.empty((self.rows, pixels), np.uint8)
+        self._inputs = [np.empty((self.rows, pixels), np.float32) for _ in range(buffers)]
+        self._targets = [np.empty((self.rows, classes), np.float32) for _ in range(buffers)]
         self._one_hot = np.eye(classes, dtype=np.float32)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mnistnet-feeder")
 
@@ -63,7 +63,7 @@ class Feeder:
 
     def chunks(self, order: npt.NDArray[np.intp]) -> Iterator[Chunk]:
         """Yield the examples at the indices `order`, which must be valid, as chunks in that order."""
-        parts = [order[start : start + self._rows] for start in range(0, len(order), self._rows)]
+        parts = [order[start : start + self.rows] for start in range(0, len(order), self.rows)]
         buffers = len(self._inputs)
         coming = self._thread.submit(self._fill, parts[0], 0)
         for number in range(len(parts)):

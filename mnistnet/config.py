@@ -67,10 +67,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     activation: Literal["sigmoid", "relu", "tanh"] = "relu"
     loss: Literal["quadratic", "cross_entropy"] = "cross_entropy"
     optimizer: Sgd | Momentum | Nesterov | Adam = Adam()
-    learning_rate: Annotated[float, Meta(gt=0, le=1e9)] = 0.001
-    schedule: Constant | Step | Cosine | OneCycle = Cosine()
+    learning_rate: Annotated[float, Meta(gt=0, le=1e9)] = 0.01
+    schedule: Constant | Step | Cosine | OneCycle = OneCycle()
     batch_size: Count | Literal["all"] = 128
-    epochs: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
+    epochs: Annotated[int, Meta(ge=0, le=8_000)] = 10  # their metrics must fit into a checkpoint's header
     weight_decay: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
     early_stopping: EarlyStopping | None = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0

@@ -9,12 +9,11 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-import filelock
 import numpy as np
 import numpy.typing as npt
 import platformdirs
@@ -32,6 +31,7 @@ log = logging.getLogger(__name__)
 
 ENVIRONMENT_FOLDER = "MNISTNET_DATA_DIR"
 ENVIRONMENT_MIRROR = "MNISTNET_MIRROR"
+PATIENCE = 2.0  # seconds to wait for another process before saying that we do
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,13 @@ class Store:
         return {file.name: file.sha256 for file in self.spec.files}
 
     def ensure(self) -> list[RemoteFile]:
-        """Fetch the files that are missing, and return those. What is there is verified when it is read."""
+        """Fetch the files that are missing, and return what was fetched. What is there is verified when it is read."""
         missing = [file for file in self.spec.files if not (self.folder / file.name).is_file()]
-        for file in missing:
-            self._heal(file)
-        return missing
+        return [file for file in missing if self._mend(file).fetched]
 
     def verify(self) -> list[RemoteFile]:
         """Verify all files now, fetch what is missing or damaged, and return the files that were fetched."""
-        return [file for file in self.spec.files if self._read(file) is None and self._heal(file)]
+        return [file for file in self.spec.files if self._read(file) is None and self._mend(file).fetched]
 
     def _name(self, part: str, kind: str) -> str:
         return str(self.folder / NAMES[part, kind])
@@ -93,7 +91,7 @@ class Store:
         file = self.spec.file(part, kind)
         packed = self._read(file)
         if packed is None:
-            packed = self._heal(file)
+            packed = self._mend(file).content
         if file.content_sha256 is None or kind == "labels":
             return idx.unpack(packed, 3 if kind == "images" else 1, self._name(part, kind))
         return _unpacked(packed, file.content_sha256, self._name(part, kind))
@@ -106,50 +104,63 @@ class Store:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:
-            raise DataError(f"{path}: cannot be read: {reason(error)}") from None
+            raise DataError(
+                f"{path}: cannot be read: {reason(error)}; make it readable, or choose another folder with --data-dir"
+            ) from None
         return content if hashlib.sha256(content).hexdigest() == file.sha256 else None
 
-    def _heal(self, file: RemoteFile) -> bytes:
-        """Fetch a missing or damaged file, set a damaged one aside, and return the right content.
+    def _mend(self, file: RemoteFile) -> "_Mended":
+        """Fetch a missing or damaged file, and set a damaged one aside.
 
         One process at a time: the others wait, and find the file mended.
         """
         path = self.folder / file.name
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(self.folder / ".download.lock"):
+            with _alone_in(self.folder):
                 remove_temporaries(self.folder, file.name)
                 content = self._read(file)
                 if content is not None:
-                    return content
+                    return _Mended(content, fetched=False)
                 content = self._fetch(file)
-                if path.exists() or path.is_symlink():
+                if os.path.lexists(path):  # a damaged file, a folder, or a link to nowhere
                     aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
                     path.rename(aside)
-                    log.warning("%s is not the published file; it is now %s, and was fetched anew", path, aside.name)
+                    log.warning("%s was not the published file; it is now %s, and was fetched anew", path, aside.name)
                 with atomic_write(path) as stream:
                     stream.write(content)
-                return content
+                return _Mended(content, fetched=True)
         except OSError as error:
-            where = error.filename or self.folder
             raise DataError(
-                f"{file.name} is missing or damaged in {self.folder} and cannot be put there: "
-                f"{where}: {reason(error)}; choose another folder with --data-dir or {ENVIRONMENT_FOLDER}"
+                f"{file.name} is missing or damaged in {self.folder}, and cannot be put there: {reason(error)}; "
+                f"choose another folder with --data-dir or {ENVIRONMENT_FOLDER}"
             ) from None
 
     def _fetch(self, file: RemoteFile) -> bytes:
         from mnistnet import download  # its libraries take longer to import than the data takes to load
 
         own = os.environ.get(ENVIRONMENT_MIRROR, "")
-        first = [*self.mirrors, *([own] if own else [])]
+        mirrors = [*self.mirrors, *([own] if own else []), *self.spec.mirrors]
         try:
-            return download.fetch(file, [*first, *self.spec.mirrors], self.on_progress)
+            return download.fetch(file, list(dict.fromkeys(mirrors)), self.on_progress)
         except DownloadError as error:
-            wanted = ", ".join(f.name for f in self.spec.files if self._read(f) is None)
+            damaged = " (what is there is damaged)"
+            wanted = ", ".join(
+                other.name + (damaged if os.path.lexists(self.folder / other.name) else "")
+                for other in self.spec.files
+                if self._read(other) is None
+            )
             raise DownloadError(
                 f"{error}\nGet them elsewhere and put them into {self.folder.absolute()}: {wanted}; "
                 f"or name another mirror with --mirror URL (or {ENVIRONMENT_MIRROR})"
             ) from None
+
+
+class _Mended(NamedTuple):
+    """The right content of a file, and whether it was this process that fetched it."""
+
+    content: bytes
+    fetched: bool
 
 
 def store(
@@ -168,7 +179,21 @@ def store(
         data_dir = here
     if data_dir is None:
         data_dir = cache_folder() / "data"
-    return Store(spec, data_dir.expanduser() / spec.name, tuple(mirrors), on_progress)
+    with suppress(RuntimeError):  # "~name" without such a user: then it is a folder's name
+        data_dir = data_dir.expanduser()
+    return Store(spec, data_dir / spec.name, tuple(mirrors), on_progress)
+
+
+def _alone_in(folder: Path) -> AbstractContextManager[object]:
+    """Return the lock under which one process at a time mends a folder, held; say so when that takes a while."""
+    import filelock  # needed only where something is missing
+
+    lock = filelock.FileLock(folder / ".download.lock")
+    try:
+        return lock.acquire(timeout=PATIENCE)
+    except filelock.Timeout:
+        log.warning("waiting for another process that is fetching files into %s", folder)
+        return lock.acquire()
 
 
 def cache_folder() -> Path:
@@ -184,7 +209,9 @@ def split(examples: Examples, validation: int, train_images: int | None, seed: i
     """
     rest = len(examples) - validation
     if rest < 1:
-        raise ConfigError(f"validation: expected less than the {len(examples):,} training images, found {validation:,}")
+        raise ConfigError(
+            f"validation: expected fewer than the {len(examples):,} training images, found {validation:,}"
+        )
     if train_images is not None and train_images > rest:
         raise ConfigError(
             f"train_images: expected at most {rest:,} ({len(examples):,} less {validation:,} for validation), "
@@ -202,7 +229,7 @@ def _checked(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], class
         raise DataError(f"{where}: {len(images):,} images but {len(labels):,} labels")
     if len(labels) and labels.max() >= classes:
         raise DataError(f"{where}: expected labels from 0 to {classes - 1}, found {labels.max()}")
-    return Examples(images.reshape(len(images), -1), labels)
+    return Examples(images.reshape(len(images), images.shape[1] * images.shape[2]), labels)
 
 
 def _unpacked(packed: bytes, content_sha256: str, name: str) -> bytes | memoryview:
@@ -212,12 +239,14 @@ def _unpacked(packed: bytes, content_sha256: str, name: str) -> bytes | memoryvi
     counts only if its content has the published hash. It is optional: where it cannot be written, nothing is.
     """
     path = cache_folder() / "unpacked" / content_sha256
+    size = int.from_bytes(packed[-4:], "little")  # a gzip file ends with the size of what it holds
     with suppress(OSError):
-        content = memoryview(bytearray(min(path.stat().st_size, idx.LARGEST)))
-        with path.open("rb") as stream:
-            stream.readinto(content)
-        if hashlib.sha256(content).hexdigest() == content_sha256:
-            return content
+        if path.stat().st_size == size:
+            content = memoryview(bytearray(size))
+            with path.open("rb") as stream:
+                stream.readinto(content)
+            if hashlib.sha256(content).hexdigest() == content_sha256:
+                return content.toreadonly()
     unpacked = idx.unpack(packed, 3, name)
     if hashlib.sha256(unpacked).hexdigest() != content_sha256:
         raise DataError(f"{name}: unpacked, it is not the published file")

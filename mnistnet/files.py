@@ -1,7 +1,6 @@
 """Writing files so that a crash leaves the old one or the new one, and hashing them."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     fails, or is interrupted, `path` is as it was and the temporary file is gone; a crash leaves a file
     `.NAME.XXXX.tmp`, which `remove_temporaries` clears. Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}{TEMPORARY}")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(file, "wb") as stream:

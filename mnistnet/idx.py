@@ -63,7 +63,9 @@ def unpack(compressed: bytes, dimensions: int, name: str) -> bytes:
         rest = reader.decompress(reader.unconsumed_tail, promised + 1)
     except zlib.error as error:
         raise DataError(f"{name}: expected a gzip file, but it cannot be unpacked ({error})") from None
-    if not reader.eof and len(rest) <= promised:
+    if len(rest) > promised:
+        raise DataError(f"{name}: the gzip file holds more than the {promised:,} bytes of data its header promises")
+    if not reader.eof:
         raise DataError(f"{name}: the gzip file is cut short; fetch it again")
     if reader.unused_data:
         raise DataError(f"{name}: {len(reader.unused_data):,} bytes follow the end of the gzip file")

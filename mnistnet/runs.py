@@ -9,13 +9,12 @@
 which starts from `last.npz` and does any epoch that is not in it again, with the same result.
 """
 
-import csv
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
@@ -28,18 +27,14 @@ from mnistnet.datasets import Examples, Store, split
 from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
 from mnistnet.evaluation import Evaluation, evaluate, forward
 from mnistnet.files import atomic_write, reason, remove_temporaries
+from mnistnet.table import Table
 from mnistnet.training import EpochMetrics, EpochResult, State
 
+log = logging.getLogger(__name__)
+
 CONFIG, METRICS, LAST, BEST = "config.yaml", "metrics.csv", "last.npz", "best.npz"
-COLUMNS = (
-    "epoch",
-    "loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "learning_rate",
-    "seconds",
-)
+METRIC_NAMES = tuple(EpochMetrics.__dataclass_fields__)
+COLUMNS = (*METRIC_NAMES, "seconds")
 
 
 @dataclass(frozen=True)
@@ -57,8 +52,9 @@ class Run:
     def __init__(self, folder: Path, state: State, train: Examples, validation: Examples | None, store: Store) -> None:
         self.folder, self.state, self.store = folder, state, store
         self.train, self.validation = train, validation
-        self.resumed_epoch = state.epoch
+        self.resumed_epoch = self.safe_epoch = state.epoch
         self.blas, self.threads = training.blas_description()
+        self.table = Table(folder / METRICS, COLUMNS)
 
     @property
     def best(self) -> Path:
@@ -68,17 +64,18 @@ class Run:
     def epochs(self, on_progress: Callable[[int], object] | None = None) -> Iterator[EpochResult]:
         """Train what is left to train; each epoch is on disk before it is yielded.
 
-        Raises DivergedError, CheckpointError, ConfigError, RunError.
+        `safe_epoch` is the last epoch on disk. Raises DivergedError, CheckpointError, ConfigError.
         """
-        if self.state.config.epochs == 0:
-            self._keep_first_weights()
+        if self.state.config.epochs == 0 and not (self.folder / LAST).exists():
+            self._keep_network()  # as it was drawn: all there is to keep
         try:
             for result in training.fit(self.state, self.train, self.validation, on_progress):
-                self._keep(result)
+                self._keep_network()
+                self.table.add(asdict(result.metrics) | {"seconds": round(result.seconds, 3)})
                 yield result
-        except DivergedError as error:
-            safe = f"; epoch {self.state.epoch} is safe in {self.folder / LAST}" if self.state.epoch else ""
-            raise DivergedError(f"{error}{safe}") from None
+        except (DivergedError, CheckpointError) as error:
+            safe = f"; epoch {self.safe_epoch} is safe in {self.folder / LAST}" if self.safe_epoch else ""
+            raise type(error)(f"{error}{safe}") from None
 
     def finish(self) -> Summary:
         """Calibrate the chosen network on the validation images, and read the test images, once."""
@@ -90,11 +87,6 @@ class Run:
         test = evaluate(best.network, self.store.examples("test"))
         return Summary(best.epoch, test, self.best)
 
-    def _keep(self, result: EpochResult) -> None:
-        self._keep_network()
-        row = asdict(result.metrics) | {"seconds": round(result.seconds, 3)}
-        _append_metrics(self.folder / METRICS, row)
-
     def _keep_network(self) -> None:
         now = self._checkpoint()
         if self.state.best_epoch == self.state.epoch:
@@ -103,21 +95,16 @@ class Run:
         moments = {f"optimizer.{name}": values for name, values in optimizer.state.items()}
         steps = np.array(optimizer.steps, np.int64)
         checkpoint.save(self.folder / LAST, replace(now, training={"optimizer.steps": steps, **moments}))
-
-    def _keep_first_weights(self) -> None:
-        """With `epochs: 0` the network as it was drawn is all there is to keep."""
-        if not (self.folder / LAST).exists():
-            self._keep_network()
+        self.safe_epoch = self.state.epoch
 
     def _checkpoint(self) -> Checkpoint:
         history, chosen = self.state.history, self.state.best_epoch
         score = history[chosen - 1].validation_accuracy if chosen else None
-        names = EpochMetrics.__dataclass_fields__
         return Checkpoint(
             config=self.state.config,
             network=self.state.network,
             epoch=self.state.epoch,
-            metrics={name: [getattr(m, name) for m in history] for name in names},
+            metrics={name: [getattr(m, name) for m in history] for name in METRIC_NAMES},
             best={
                 "epoch": chosen,
                 "validation_accuracy": score,
@@ -136,29 +123,22 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
     Raises UsageError for a folder that holds a run already, or another run than the one to resume; RunError where
     the folder cannot be used or another process is training in it; and what reading data and checkpoints raises.
     """
-    present = _present(folder)
-    if present and not (resume or force):
-        raise UsageError(
-            f"{folder} already holds a run ({', '.join(present)}): continue it with --resume, start over with --force, "
-            "or choose another folder with --out"
-        )
+    _refuse_present(folder, resume or force)  # before the data is read, for an early answer
     store.ensure()
-    train, validation = split(
-        store.examples("train"),
-        config.validation,
-        None if config.train_images == "all" else config.train_images,
-        config.seed,
-    )
-    with _locked(folder), training.blas_threads(config.threads):
+    limit = None if config.train_images == "all" else config.train_images
+    train, validation = split(store.examples("train"), config.validation, limit, config.seed)
+    training.check_batch_size(config, len(train))  # now, while an older run in the folder is still whole
+    with _locked(folder), training.blas_threads(config, len(train)):
+        _refuse_present(folder, resume or force)  # again: another process may just have ended a run here
         for name in (CONFIG, METRICS, LAST, BEST):
             remove_temporaries(folder, name)
         state = _resumed(folder, config) if resume else None
         if state is None:
             state = training.start(config)
             _begin(folder, config)
-        else:
-            _rewrite_metrics(folder / METRICS, state.history)
-        yield Run(folder, state, train, validation, store)
+        run = Run(folder, state, train, validation, store)
+        run.table.start([asdict(metrics) for metrics in state.history])
+        yield run
 
 
 def newest(base: Path = Path("runs")) -> Path | None:
@@ -170,11 +150,17 @@ def newest(base: Path = Path("runs")) -> Path | None:
     return max(found)[1] if found else None
 
 
-def _present(folder: Path) -> list[str]:
+def _refuse_present(folder: Path, allowed: bool) -> None:
+    """Raise UsageError where the folder holds a run, unless that is allowed."""
     try:
-        return [name for name in (LAST, BEST, METRICS, CONFIG) if (folder / name).exists()]
+        present = [name for name in (LAST, BEST, METRICS, CONFIG) if (folder / name).exists()]
     except OSError as error:
-        raise RunError(f"{folder}: cannot be read: {reason(error)}") from None
+        raise RunError(f"{folder}: cannot be used for a run: {reason(error)}; choose another with --out") from None
+    if present and not allowed:
+        raise UsageError(
+            f"{folder} already holds a run ({', '.join(present)}): continue it with --resume, start over with --force, "
+            "or choose another folder with --out"
+        )
 
 
 @contextmanager
@@ -219,8 +205,9 @@ def _resumed(folder: Path, config: Config) -> State | None:
     """Return the state in `last.npz`, or None where there is none yet."""
     path = folder / LAST
     if not path.exists():
+        _refuse_to_lose_best(folder, config)
         return None
-    saved = checkpoint.load(path, training=True)
+    saved = _load(path, training=True)
     if keys := configs.differences(saved.config, config):
         theirs, ours = configs.to_mapping(saved.config), configs.to_mapping(config)
         what = "; ".join(f"{key} was {theirs[key]}, is now {ours[key]}" for key in keys)
@@ -230,37 +217,41 @@ def _resumed(folder: Path, config: Config) -> State | None:
         )
     state = training.attach_optimizer(config, saved.network)
     arrays = {name.removeprefix("optimizer."): a for name, a in (saved.training or {}).items()}
-    steps = arrays.pop("steps", None)
-    if steps is None or arrays.keys() != state.optimizer.state.keys():
+    steps = int(arrays.pop("steps", np.array(-1)))
+    if steps < 0 or arrays.keys() != state.optimizer.state.keys() or saved.metrics.keys() != set(METRIC_NAMES):
         raise CheckpointError(f"{path}: does not hold what resuming needs; is it a best.npz under another name?")
-    state.optimizer.restore(arrays, int(steps))
-    columns = saved.metrics
-    try:
-        rows = zip(*(columns[name] for name in EpochMetrics.__dataclass_fields__), strict=True)
-        state.history.extend(EpochMetrics(*row) for row in rows)
-    except KeyError as error:
-        raise CheckpointError(f"{path}: its metrics lack {error}") from None
+    state.optimizer.restore(arrays, steps)
+    rows = zip(*(saved.metrics[name] for name in METRIC_NAMES), strict=True)
+    state.history.extend(EpochMetrics(*row) for row in rows)
+    _load(folder / BEST)  # now, rather than at the end of a long training that cannot use it
+    here = training.blas_description()
+    if here != (saved.blas, saved.threads):
+        log.warning(
+            "%s was written with %s, threads %s; here it is %s, threads %s: figures may differ in their last digits",
+            *(path, saved.blas, saved.threads, *here),
+        )
     return state
 
 
-def _append_metrics(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to the table. The table is for people: failing to write it must not cost the training."""
-    with suppress(OSError):
-        new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+def _refuse_to_lose_best(folder: Path, config: Config) -> None:
+    """Raise UsageError where starting afresh would replace a chosen network by another one.
+
+    A run that was stopped between its first two writes leaves a `best.npz` of epoch 1, which it will make again.
+    """
+    if not (folder / BEST).exists():
+        return
+    best = _load(folder / BEST)
+    if best.epoch > 1 or best.config != config:
+        raise UsageError(
+            f"{folder} holds {BEST} of epoch {best.epoch} but no {LAST} to continue from: "
+            "start over with --force, or choose another folder with --out"
+        )
 
 
-def _rewrite_metrics(path: Path, history: list[EpochMetrics]) -> None:
-    """Bring the table to the resumed epoch: rows from the checkpoint, seconds from the old table where it has them."""
-    seconds: dict[str, str] = {}
-    with suppress(OSError, csv.Error, UnicodeDecodeError), path.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            seconds[row.get("epoch") or ""] = row.get("seconds") or ""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-    for metrics in history:
-        _append_metrics(path, asdict(metrics) | {"seconds": seconds.get(str(metrics.epoch), "")})
+def _load(path: Path, *, training: bool = False) -> Checkpoint:
+    try:
+        return checkpoint.load(path, training=training)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error}; the run cannot go on: start over with --force, or elsewhere with --out"
+        ) from None

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from mnistnet.optimizers import Optimizer
 from mnistnet.randomness import Use, generator
 
 ONE_SIDED = 0.9  # the share of one class, or of silent neurons, above which a warning is due
+WORTH_THREADS = 2**25  # multiplications in one matrix product; see docs/experiments.md
 SAMPLE = 500  # images looked at to find silent neurons
 
 
@@ -114,11 +117,7 @@ def fit(
     DivergedError when cost or weights stop being finite numbers.
     """
     config, classes = state.config, state.config.layer_sizes[-1]
-    if config.batch_size != "all" and config.batch_size > len(train):
-        raise ConfigError(
-            f"batch_size: expected at most the {len(train):,} training images, found {config.batch_size:,}; "
-            "use `batch_size: all` for full-batch gradient descent"
-        )
+    check_batch_size(config, len(train))
     batch_size = len(train) if config.batch_size == "all" else config.batch_size
     sample = (validation or train).images[:SAMPLE]
     told: set[str] = set()
@@ -144,6 +143,15 @@ def fit(
             told.update(warnings)
 
 
+def check_batch_size(config: Config, examples: int) -> None:
+    """Raise ConfigError when a batch would hold more than all training examples."""
+    if config.batch_size != "all" and config.batch_size > examples:
+        raise ConfigError(
+            f"batch_size: expected at most the {examples:,} training images, found {config.batch_size:,}; "
+            "use `batch_size: all` for full-batch gradient descent"
+        )
+
+
 class _Epoch:
     """Runs epochs of one training in workspaces that are made once."""
 
@@ -152,6 +160,7 @@ class _Epoch:
         self.steps = -(-examples // batch_size)
         self.learning_rate = 0.0
         network = state.network
+        self._logits = np.empty((feeder.rows, network.layer_sizes[-1]), network.dtype)
         self._workspaces: dict[int, tuple[Trace, Gradients]] = {
             size: (network.trace(size), network.gradients(size, state.gradient))
             for size in (batch_size, examples % batch_size)
@@ -162,27 +171,21 @@ class _Epoch:
         self, order: npt.NDArray[np.intp], on_progress: Callable[[int], object] | None
     ) -> tuple[float, float, npt.NDArray[np.int64]]:
         """Visit all examples in this order; return mean cost, accuracy, and how often each class was predicted."""
-        network, cost, correct, step = self.state.network, 0.0, 0, 0
-        predicted = np.zeros(network.layer_sizes[-1], np.int64)
+        tally, step = _Tally(self.state.network), 0
         for chunk in self.feeder.chunks(order):
-            logits = np.empty_like(chunk.targets)
+            logits = self._logits[: len(chunk)]
             first_step = step
             for rows in chunk.batches(self.batch_size):
                 logits[rows] = self._step(chunk.inputs[rows], chunk.targets[rows], step)
                 step += 1
-            costs = network.loss.costs(logits, chunk.targets)
-            if not np.isfinite(costs).all():
-                row = int(np.flatnonzero(~np.isfinite(costs))[0])
-                raise self._diverged(first_step + row // self.batch_size)
-            answers = logits.argmax(axis=1)
-            cost += float(costs.sum(dtype=np.float64))
-            correct += int(np.count_nonzero(answers == chunk.targets.argmax(axis=1)))
-            predicted += np.bincount(answers, minlength=len(predicted))
+            bad_row = tally.add(logits, chunk.targets)
+            if bad_row is not None:
+                raise self._diverged(first_step + bad_row // self.batch_size)
             if on_progress:
                 on_progress(len(chunk))
-        if not np.isfinite(network.parameters).all():
+        if not np.isfinite(self.state.network.parameters).all():
             raise self._diverged(step - 1)
-        return cost / self.examples, correct / self.examples, predicted
+        return tally.cost / self.examples, tally.correct / self.examples, tally.predicted
 
     def _step(self, inputs: Array, targets: Array, step: int) -> Array:
         """Take one step downhill on one batch, and return the logits it was based on."""
@@ -201,6 +204,31 @@ class _Epoch:
             f"training diverged in epoch {self.state.epoch + 1}, step {step + 1} of {self.steps}: the cost is no "
             f"longer a finite number; try a lower learning rate, such as --set learning_rate={lower:g}"
         )
+
+
+class _Tally:
+    """Adds up cost, right answers and predicted classes, chunk by chunk, so that a step need not stop for it."""
+
+    ROWS = 256  # looked at together: enough to be quick, few enough to need next to no memory
+
+    def __init__(self, network: Network) -> None:
+        self._loss = network.loss
+        self.cost, self.correct = 0.0, 0
+        self.predicted = np.zeros(network.layer_sizes[-1], np.int64)
+
+    def add(self, logits: Array, targets: Array) -> int | None:
+        """Count these examples; return the first row whose cost is not a finite number, if there is one."""
+        for start in range(0, len(logits), self.ROWS):
+            z, y = logits[start : start + self.ROWS], targets[start : start + self.ROWS]
+            costs = self._loss.costs(z, y)
+            total = float(costs.sum(dtype=np.float64))
+            if not isfinite(total):
+                return start + int(np.isfinite(costs).argmin())
+            answers = z.argmax(axis=1)
+            self.cost += total
+            self.correct += int(np.count_nonzero(answers == y.argmax(axis=1)))
+            self.predicted += np.bincount(answers, minlength=len(self.predicted))
+        return None
 
 
 def _warnings(predicted: npt.NDArray[np.int64], silent: list[float], config: Config) -> list[str]:
@@ -222,11 +250,23 @@ def _warnings(predicted: npt.NDArray[np.int64], silent: list[float], config: Con
     return found
 
 
-def blas_threads(threads: int | str) -> AbstractContextManager[Any]:
-    """Limit the matrix library to so many threads inside a `with` block ("auto": as many as it chooses)."""
+def blas_threads(config: Config, examples: int) -> AbstractContextManager[Any]:
+    """Limit the matrix library to the config's threads inside a `with` block.
+
+    "auto" is one thread where a step's largest matrix product is small, else as many as the library chooses. Threads
+    that wait for each other after every small product gain nothing on an idle machine, where the feeder uses the
+    second core, and lose ten times the time on a busy one.
+    """
     from threadpoolctl import threadpool_limits
 
-    return nullcontext() if threads == "auto" else threadpool_limits(int(threads), user_api="blas")
+    threads = config.threads
+    if threads == "auto":
+        batch_size = examples if config.batch_size == "all" else config.batch_size
+        largest = batch_size * max(a * b for a, b in pairwise(config.layer_sizes))
+        if largest >= WORTH_THREADS:
+            return nullcontext()
+        threads = 1
+    return threadpool_limits(threads, user_api="blas")
 
 
 def blas_description() -> tuple[str, int | None]:

@@ -61,21 +61,29 @@ class DownloadBar:
     """Draws a bar for each file that is fetched, on a terminal; elsewhere a line."""
 
     def __init__(self) -> None:
-        self._name = ""
+        self._name, self._received = "", 0
         self._bar: tqdm[Any] | None = None
 
     def __call__(self, name: str, received: int, size: int) -> None:
         """Show how far the file has come."""
-        if name != self._name:
-            self._name = name
+        if name != self._name or received < self._received:  # another file, or the same from another mirror
+            self.close()
+            self._name, self._received = name, 0
             if sys.stderr.isatty():
                 self._bar = bar(size, name, unit="B")
             else:
                 click.echo(f"fetching {name} ({size:,} bytes)", err=True)
         if self._bar is not None:
-            self._bar.update(received - self._bar.n)
-            if received >= size:
-                self._bar.close()
+            self._bar.update(received - self._received)
+        self._received = received
+        if received >= size:
+            self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
 
 def bar(total: int, what: str, unit: str) -> "tqdm[Any]":

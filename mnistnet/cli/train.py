@@ -77,7 +77,7 @@ def command(
             summary = run.finish()
             _print_summary(run, summary, time.perf_counter() - began, as_json)
     except (KeyboardInterrupt, TerminatedError):
-        epoch = run.state.epoch if run else 0
+        epoch = run.safe_epoch if run else 0
         safe = f"epoch {epoch} is safe in {folder / runs.LAST}" if epoch else "no epoch was finished"
         click.echo(f"\nstopped: {safe}; continue with\n  {again}", err=True)
         raise

@@ -1,0 +1,353 @@
+"""From the brightness of a sheet to the 28x28 that MNIST's makers would have drawn: white ink on black.
+
+Five steps: which of dark and light is the paper; how dark is each pixel against the paper around it; which of the
+dark shapes are the digit (specks and ruled lines are not); strokes as wide as MNIST's; 20x20, centred by mass.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from mnistnet.functions import Array
+
+Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+SIDE, BOX = 28, 20  # pixels: an MNIST image, and the box its digit was scaled into
+WORKING_SIDE = 160  # pixels that the digit's longer side has while its strokes are measured: 8 for one of the box
+LEAST_CONTRAST = 0.12  # between ink and paper, of full black to white; less is a blank sheet
+NOISE = 4.0  # standard deviations of the paper's grain that ink must stand out by
+THINNEST, THICKEST = 1.8, 3.6  # pixels of stroke width in the box; nine tenths of MNIST's digits lie between
+PAPER_SIDE = 64  # pixels of the small picture in which the paper is estimated
+WIDEST_STROKE = 0.4  # of the picture's longer side; what is narrower is ink, what is wider is shadow
+LINE_LENGTH, LINE_COVER = 50, 0.5  # a ruled line is so many times longer than thick, and so much of it is seen
+MOST_TILT = 0.1  # of a ruled line, rows a column
+SHAPES_SIDE = 256  # pixels of the small picture in which shapes are told apart
+SMOOTH = 1.0  # pixels at the working size, radius of the blur that takes off grain
+EMPTY, FULL = 0.2, 0.95  # of the pen's usual darkness: no ink up to there, nothing but ink from there
+EDGE = 0.4  # of full ink: where the digit is cropped
+
+
+def is_like_mnist(grey: Array) -> bool:
+    """Whether a picture is as MNIST's makers left theirs: 28x28, white on black, as large as the box, centred."""
+    if grey.shape != (SIDE, SIDE) or not grey.any() or grey.max() < 0.98:
+        return False
+    rows, columns = _extent(grey > 0)
+    if max(rows.stop - rows.start, columns.stop - columns.start) not in (BOX - 1, BOX):
+        return False
+    # All 70,000 have their centre of mass within half a pixel of 14, counting pixels from 0.
+    return all(abs(centre - SIDE / 2) < 0.55 for centre in _centre_of_mass(grey))
+
+
+def find_digit(grey: Array) -> Bytes | None:
+    """Return the digit on a sheet, brightness 0 to 1, as MNIST would hold it, (28, 28); None for a blank sheet."""
+    darkness = against_paper(dark_on_light(grey))
+    threshold = ink_threshold(darkness)
+    if threshold is None:
+        return None
+    darkness = without_lines(darkness, threshold)
+    digit = main_shape(darkness > threshold)
+    if digit is None:
+        return None
+    return as_mnist(inked(darkness, digit))
+
+
+def dark_on_light(grey: Array) -> Array:
+    """Return the picture with light paper. The margin is paper; ink differs from it more than paper itself does."""
+    margin = max(1, max(grey.shape) // 20)
+    inner = np.zeros(grey.shape, bool)
+    inner[margin:-margin, margin:-margin] = True
+    paper = np.median(grey[~inner])
+    smooth = _filtered(grey, ImageFilter.BoxBlur(1))
+    return grey if paper - smooth.min() >= smooth.max() - paper else 1 - grey
+
+
+def against_paper(page: Array) -> Array:
+    """Return how much darker each pixel is than the paper around it: 0 for paper, 1 for black, whatever the light."""
+    darkness: Array = 1 - page / np.maximum(local_paper(page), 0.05)
+    darkness -= np.median(darkness[darkness <= (darkness.min() + darkness.max()) / 2])
+    return darkness
+
+
+def local_paper(page: Array) -> Array:
+    """Return the brightness that each pixel would have without ink.
+
+    A slope over the whole sheet is taken off first. What is left is closed (Serra 1982): the brightest around, then the darkest
+    of those, which fills dark shapes narrower than the window and leaves wider ones, the shadows.
+    """
+    height, width = page.shape
+    scale = min(1.0, PAPER_SIDE / max(page.shape))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
+    slope = _upper_plane(small)
+    window = 2 * round(max(size) * WIDEST_STROKE / 2) + 1
+    flat = Image.fromarray(_as_bytes((small - slope) * 127 + 128)).filter(ImageFilter.MedianFilter(3))
+    closed = _square(_square(np.asarray(flat, np.float32), window, np.maximum), window, np.minimum)
+    level = (closed - 128) / 127 + slope
+    return np.asarray(Image.fromarray(level.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _upper_plane(values: Array) -> Array:
+    """Return the plane that fits the lighter pixels of a picture in the least squares: ink is left out by and by."""
+    rows, columns = np.indices(values.shape).reshape(2, -1) / max(values.shape)
+    terms = np.stack([np.ones_like(rows), rows, columns], axis=1)
+    flat = values.ravel()
+    kept = flat >= (flat.min() + flat.max()) / 2
+    for _ in range(6):
+        plane = terms @ np.linalg.lstsq(terms[kept], flat[kept], rcond=None)[0]
+        distance = flat - plane
+        kept = distance > -1.5 * max(float(distance[kept].std()), 0.01)
+    return plane.reshape(values.shape)
+
+
+def ink_threshold(darkness: Array) -> float | None:
+    """Return the darkness that divides ink from paper, nearer to the paper; None if nothing stands out."""
+    grain = -1.4826 * float(np.median(darkness[darkness <= 0]))  # on the side where there is no ink
+    floor = max(LEAST_CONTRAST / 2, min(NOISE * grain, 0.3))
+    candidates = darkness[darkness > floor]
+    if not candidates.size:
+        return None
+    pen = float(np.quantile(candidates, 0.98))
+    return max(floor, 0.4 * pen) if pen >= LEAST_CONTRAST else None
+
+
+def without_lines(darkness: Array, threshold: float) -> Array:
+    """Return the darkness with ruled lines, across and down, taken out; strokes that cross them stay."""
+    across = _without_rows(darkness, darkness > threshold)
+    return _without_rows(across.T, across.T > threshold).T
+
+
+def _without_rows(darkness: Array, mask: Mask) -> Array:
+    """Take out lines from edge to edge. What crosses a line is taller than the line, so on lines the darkness is
+    opened upright: at each pixel the darkest that an upright stick reaches which is longer than lines are thick.
+    """
+    thickest = mask.shape[1] // LINE_LENGTH
+    if not thickest:
+        return darkness
+    thin = mask & ~_opened(mask, 2 * (thickest // 2) + 3)
+    lines, number = ruled_rows(thin)
+    if not number:
+        return darkness
+    thickness = lines.sum() / number / lines.any(axis=0).sum()
+    stick = 2 * round(thickness / 2) + 5
+    near = _slide(lines, 5, np.logical_or)
+    result: Array = np.where(near, np.minimum(darkness, _opened(darkness, stick)), darkness)
+    return result
+
+
+def ruled_rows(thin: Mask) -> tuple[Mask, int]:
+    """Return the pixels on lines that run from the left edge to the right, tilted a little perhaps, and how many lines.
+
+    For each tilt the picture is sheared by it. Where the rows differ most, full ones and empty ones, lines are level
+    (Postl 1986); there a row that is mostly dark from edge to edge is a line.
+    """
+    factor = _pool_factor(thin)
+    small = pooled(thin, factor)
+    height, width = small.shape
+    rows, columns = np.nonzero(small)
+    if len(rows) < LINE_COVER * width:
+        return np.zeros_like(thin), 0
+
+    def level(tilt: float) -> npt.NDArray[np.intp]:
+        return (rows - np.rint(tilt * (columns - width / 2)).astype(np.intp)) % height
+
+    levels = [level(tilt) for tilt in np.linspace(-MOST_TILT, MOST_TILT, 41)]
+    best = max(levels, key=lambda row: float((np.bincount(row) ** 2).sum()))
+    sheared = np.zeros_like(small)
+    sheared[best, columns] = True
+    reach = _slide(sheared, 3, np.logical_or)
+    lines = (reach.mean(axis=1) > LINE_COVER) & reach[:, :2].any(axis=1) & reach[:, -2:].any(axis=1)
+    band = _slide(lines[:, None], 3, np.logical_or)[:, 0]
+    on_line = np.zeros_like(small)
+    on_line[rows, columns] = band[best]
+    return _expanded(on_line, factor, thin.shape) & thin, int(np.count_nonzero(lines[1:] & ~lines[:-1]) + lines[0])
+
+
+def _opened(values: Array, length: int) -> Array:
+    """Return the darkest that an upright stick of `length` (odd) reaches around each pixel."""
+    return _slide(_slide(values, length, np.minimum), length, np.maximum)
+
+
+def _slide(values: Array, length: int, extreme: np.ufunc) -> Array:
+    """Return the least or the greatest of `length` (odd) pixels one above the other, around each."""
+    result = np.pad(values, ((length // 2, length // 2), (0, 0)), mode="edge")
+    reach = 1
+    while reach < length:
+        step = min(reach, length - reach)
+        result = extreme(result[:-step], result[step:])
+        reach += step
+    return result
+
+
+def _square(values: Array, length: int, extreme: np.ufunc) -> Array:
+    """Return the least or the greatest in a square of `length` (odd) around each pixel."""
+    return _slide(_slide(values, length, extreme).T, length, extreme).T
+
+
+def _pool_factor(mask: Mask) -> int:
+    return -(-max(mask.shape) // SHAPES_SIDE)
+
+
+def pooled(mask: Mask, factor: int) -> Mask:
+    """Return a mask reduced by a whole factor; a block is set if any of its pixels is."""
+    rows, columns = (-side % factor for side in mask.shape)
+    blocks = np.pad(mask, ((0, rows), (0, columns)))
+    height, width = blocks.shape
+    result: Mask = blocks.reshape(height // factor, factor, width // factor, factor).any(axis=(1, 3))
+    return result
+
+
+def _expanded(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
+    """Undo `pooled`."""
+    blocks = mask.repeat(factor, axis=0).repeat(factor, axis=1)
+    return blocks[: shape[0], : shape[1]]
+
+
+def shapes(mask: Mask) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Return the rows and columns of each connected shape, corners counting as connections, the largest first."""
+    rows, columns = np.nonzero(mask)
+    number = np.full(np.add(mask.shape, 2), -1)
+    number[rows + 1, columns + 1] = np.arange(len(rows))
+    pairs = []
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        neighbour = number[rows + 1 + down, columns + 1 + right]
+        pairs.append(np.stack([np.flatnonzero(neighbour >= 0), neighbour[neighbour >= 0]]))
+    one, other = np.concatenate(pairs, axis=1)
+    # Each pixel points to one of its shape with a lower number, until all of a shape point to its first.
+    first = np.arange(len(rows))
+    while (first[one] != first[other]).any():
+        low, high = np.minimum(first[one], first[other]), np.maximum(first[one], first[other])
+        np.minimum.at(first, high, low)
+        while (first != first[first]).any():
+            first = first[first]
+    order = np.argsort(first, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(first[order])) + 1) if len(order) else []
+    return [(rows[group], columns[group]) for group in sorted(groups, key=len, reverse=True)]
+
+
+def main_shape(mask: Mask) -> Mask | None:
+    """Return the digit's pixels among the dark ones: the main shape and its broken-off strokes. None if only specks.
+
+    A shape that touches the picture's edge counts less than one that does not: a table, a finger, a neighbour.
+    """
+    factor = _pool_factor(mask)
+    small = pooled(mask, factor)
+    found = shapes(small)
+    height, width = small.shape
+
+    def at_edge(piece: tuple[npt.NDArray[np.intp], ...]) -> bool:
+        return bool(((piece[0] == 0) | (piece[0] == height - 1) | (piece[1] == 0) | (piece[1] == width - 1)).any())
+
+    def weight(piece: tuple[npt.NDArray[np.intp], ...]) -> float:
+        return len(piece[0]) * (0.2 if at_edge(piece) else 1.0)
+
+    if not found:
+        return None
+    main = max(found, key=weight)
+    size = max(np.ptp(main[0]), np.ptp(main[1])) + 1
+    if size < max(4 / factor, 0.012 * max(small.shape)):
+        return None
+    keep = np.zeros(small.shape, bool)
+    reach = [(index.min() - 0.4 * size, index.max() + 0.4 * size) for index in main]
+    for piece in found:
+        near = all(low <= index.mean() <= high for index, (low, high) in zip(piece, reach, strict=True))
+        if piece is main or (near and len(piece[0]) >= 0.04 * len(main[0]) and at_edge(piece) <= at_edge(main)):
+            keep[piece] = True
+    return _expanded(keep, factor, mask.shape) & mask
+
+
+def inked(darkness: Array, digit: Mask) -> Array:
+    """Return how much ink lies on each pixel, 0 to 1, cropped to the digit, whose longer side is then WORKING_SIDE.
+
+    Ink begins a little above the paper, so that its grain is none, and is full a little below the pen's usual darkness.
+    Outside of the digit's shape only its soft edge counts.
+    """
+    rows, columns = _extent(digit)
+    size = max(rows.stop - rows.start, columns.stop - columns.start)
+    margin = max(1, size // 10)
+    window = tuple(slice(max(0, s.start - margin), s.stop + margin) for s in (rows, columns))
+    shape, near = digit[window], _square(digit[window], 2 * margin + 1, np.logical_or)
+    scale = WORKING_SIDE / size
+    smooth = _scaled(darkness[window] * near, scale, Image.Resampling.BICUBIC)
+    smooth = _blurred(smooth, SMOOTH)
+    pen = float(np.median(smooth[_scaled(shape.astype(np.float32), scale, Image.Resampling.BILINEAR) > 0.5]))
+    ink = np.clip((smooth / pen - EMPTY) / (FULL - EMPTY), 0, 1)
+    cropped: Array = ink[_extent(ink > EDGE)]
+    return cropped
+
+
+def _scaled(values: Array, scale: float, how: Image.Resampling) -> Array:
+    height, width = (max(1, round(side * scale)) for side in values.shape)
+    return np.asarray(Image.fromarray(values).resize((width, height), how))
+
+
+def _blurred(values: Array, radius: float) -> Array:
+    return _filtered(np.clip(values, 0, 1), ImageFilter.GaussianBlur(radius))
+
+
+SHRINK = Image.Resampling.BOX
+
+
+def as_mnist(ink: Array) -> Bytes:
+    """Scale into 20x20 keeping proportions, and centre by mass in 28x28, as the MNIST page describes."""
+    digit = with_usual_strokes(Image.fromarray(_as_bytes(ink * 255)))
+    small = np.asarray(_resized(digit, BOX, SHRINK), np.float32)
+    return _centred(small * (255 / max(small.max(), 1)))
+
+
+def with_usual_strokes(digit: Image.Image) -> Image.Image:
+    """Widen strokes thinner than MNIST's and narrow thicker ones, at the working size."""
+    unit = WORKING_SIDE / BOX
+    width = stroke_width(np.asarray(digit) > 127) / unit
+    change = (np.clip(width, THINNEST, THICKEST) - width) * unit / 2
+    step = round(abs(float(change)))
+    if not step:
+        return digit
+    wide = np.pad(np.asarray(digit), step + 1)
+    changed = _square(wide, 2 * step + 1, np.maximum if change > 0 else np.minimum)
+    return Image.fromarray(changed[_extent(changed > 0)]) if changed.any() else digit
+
+
+def stroke_width(mask: Mask) -> float:
+    """Estimate the width of a pen's strokes in pixels: twice the area over the length of the outline."""
+    padded = np.pad(mask, 1)
+    outline = np.count_nonzero(padded[1:] != padded[:-1]) + np.count_nonzero(padded[:, 1:] != padded[:, :-1])
+    # A slanted edge counts its steps in both directions; over all directions that is 4 / pi too much.
+    return float(2 * np.count_nonzero(mask) / max(outline * np.pi / 4, 1))
+
+
+def _resized(digit: Image.Image, longest: int, how: Image.Resampling) -> Image.Image:
+    scale = longest / max(digit.size)
+    return digit.resize((max(1, round(digit.width * scale)), max(1, round(digit.height * scale))), how)
+
+
+def _centred(digit: Array) -> Bytes:
+    """Lay a digit of at most 20x20 into 28x28 so that its centre of mass is at 14, to the nearest pixel."""
+    top, left = (
+        int(min(max(np.floor(SIDE / 2 - centre + 0.5), 0), SIDE - side))
+        for centre, side in zip(_centre_of_mass(digit), digit.shape, strict=True)
+    )
+    canvas = np.zeros((SIDE, SIDE), np.uint8)
+    canvas[top : top + digit.shape[0], left : left + digit.shape[1]] = _as_bytes(digit)
+    return canvas
+
+
+def _extent(mask: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns from the first to the last that hold anything."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _centre_of_mass(values: Array) -> tuple[float, float]:
+    total = values.sum()
+    rows, columns = (np.arange(size) for size in values.shape)
+    return float(values.sum(axis=1) @ rows / total), float(values.sum(axis=0) @ columns / total)
+
+
+def _filtered(values: Array, kernel: ImageFilter.Filter) -> Array:
+    return np.asarray(Image.fromarray(_as_bytes(values * 255)).filter(kernel), np.float32) / 255
+
+
+def _as_bytes(values: Array) -> Bytes:
+    """Round values of 0 to 255, which scaling may have overshot."""
+    return np.asarray(np.rint(np.clip(values, 0, 255)), np.uint8)
