@@ -1,0 +1,1 @@
+"""Measurements, and the peers they are measured against; no part of the package."""

@@ -45,7 +45,7 @@ class Workload:
             "batch_size": self.batch_size,
             "schedule": {"name": "constant"},
             "validation": 0,
-            "epochs": 1_000_000,
+            "epochs": 8_000,
             "seed": seed,
         }
         return configs.from_mapping(values)

@@ -22,10 +22,11 @@ WHITE = np.float32(255)
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive batches: `inputs` (n, pixels) from 0 to 1, `targets` (n, classes) with a 1 at each label."""
+    """Consecutive batches: `inputs` (n, pixels) from 0 to 1, `labels` (n,), `targets` (n, classes) with a 1 at each."""
 
     inputs: Array
     targets: Array
+    labels: npt.NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -77,6 +78,9 @@ class Feeder:
         pixels, inputs, targets = self._bytes[:n], self._inputs[buffer][:n], self._targets[buffer][:n]
         # mode="clip" because "raise" copies through a hidden buffer; the indices are known to be valid.
         np.take(self._examples.images, indices, axis=0, out=pixels, mode="clip")
-        np.divide(pixels, WHITE, out=inputs)
-        np.take(self._one_hot, np.take(self._examples.labels, indices), axis=0, out=targets, mode="clip")
-        return Chunk(inputs, targets)
+        # Cast, then divide: dividing bytes into floats goes through buffers, and takes a quarter longer.
+        inputs[...] = pixels
+        inputs /= WHITE
+        labels = np.take(self._examples.labels, indices)
+        np.take(self._one_hot, labels, axis=0, out=targets, mode="clip")
+        return Chunk(inputs, targets, labels)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from http.client import IncompleteRead
 from http.client import responses as status_words
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -38,10 +39,23 @@ def fetch(file: RemoteFile, mirrors: Sequence[str], on_progress: Progress | None
     for mirror in mirrors:
         url = mirror.rstrip("/") + "/" + file.name
         try:
+            _check_address(url)
             return _verified(_receive(url, file, on_progress), file)
         except _MirrorError as error:
             failures.append(f"  {url}: {error}")
     raise DownloadError(f"no mirror could give {file.name}:\n" + "\n".join(failures))
+
+
+def _check_address(url: str) -> None:
+    """Raise _MirrorError for what is no address: libraries differ in what they make of one."""
+    try:
+        parts = urlsplit(url)
+        well_formed = parts.scheme in ("http", "https") and parts.port != 0
+        labels = (parts.hostname or "").rstrip(".").split(".")
+    except ValueError:  # an unclosed bracket, a port that is no number
+        well_formed, labels = False, []
+    if not (well_formed and all(labels) and url.isprintable() and " " not in url):
+        raise _MirrorError("expected an address such as https://host/folder/")
 
 
 class _MirrorError(Exception):
@@ -132,8 +146,6 @@ def _drop_body_of_redirect(response: requests.Response, **_: Any) -> None:
 
 def _explain(error: Exception) -> str:
     words = _words(_innermost(error))
-    if isinstance(error, requests.exceptions.MissingSchema | requests.exceptions.InvalidSchema):
-        return "expected an address that starts with http:// or https://"
     if isinstance(error, requests.exceptions.SSLError):
         return "no secure connection (TLS): " + words
     if isinstance(error, requests.ConnectTimeout):

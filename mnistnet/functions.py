@@ -177,7 +177,8 @@ class CrossEntropy(Loss):
         """Return log(sum e^z) - z . y of each row (the rows of `target` sum to 1)."""
         shifted = z - np.maximum.reduce(z, axis=1, keepdims=True)
         right: Array = np.einsum("ij,ij->i", shifted, target)
-        costs: Array = np.log(np.exp(shifted).sum(axis=1)) - right
+        np.exp(shifted, out=shifted)
+        costs: Array = np.log(np.add.reduce(shifted, axis=1)) - right
         return costs
 
     @staticmethod

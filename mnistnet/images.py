@@ -18,13 +18,15 @@ from mnistnet import ink
 from mnistnet.errors import ImageError
 from mnistnet.files import reason
 from mnistnet.functions import Array
+from mnistnet.morphology import as_bytes
 
 SIDE = ink.SIDE
 LARGEST_FILE = 100 << 20  # bytes
 MOST_PIXELS = 25_000_000  # decoded at most
 WORKING_PIXELS = 4_000_000  # kept, in grey, for what follows
 SMALLEST = 8  # pixels a side
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+MOST_SLENDER = 40  # times as long as wide
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
 
 
@@ -45,7 +47,7 @@ def digit_from_bytes(content: bytes, name: str) -> npt.NDArray[np.uint8]:
     grey = read_grey(content, name)
     for page in (grey, 1 - grey):
         if ink.is_like_mnist(page):
-            return np.rint(page * 255).astype(np.uint8).ravel()
+            return as_bytes(page * 255).ravel()
     digit = ink.find_digit(grey)
     if digit is None:
         raise ImageError(f"{name}: the picture is blank: no ink stands out from the paper")
@@ -66,7 +68,9 @@ def read_grey(content: bytes, name: str) -> Array:
             )
         if min(width, height) < SMALLEST:
             raise ImageError(f"{name}: expected at least {SMALLEST}x{SMALLEST} pixels, found {width}x{height}")
-        if image.format in ("JPEG", "MPO"):
+        if max(width, height) > MOST_SLENDER * min(width, height):
+            raise ImageError(f"{name}: expected at most {MOST_SLENDER} times as long as wide, found {width}x{height}")
+        if image.format in ("JPEG", "MPO"):  # MPO is a JPEG with more pictures after the first
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, the next larger than what is asked for.
             scale = min(1.0, (WORKING_PIXELS / (width * height)) ** 0.5)
             image.draft("L", (int(width * scale), int(height * scale)))

@@ -5,24 +5,21 @@ dark shapes are the digit (specks and ruled lines are not); strokes as wide as M
 """
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from mnistnet.functions import Array
-
-Bytes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
+from mnistnet.morphology import Bytes, Indices, Mask, as_bytes, expanded, extent, pool_factor, pooled, shapes, square
+from mnistnet.ruling import without_lines
 
 SIDE, BOX = 28, 20  # pixels: an MNIST image, and the box its digit was scaled into
 WORKING_SIDE = 160  # pixels that the digit's longer side has while its strokes are measured: 8 for one of the box
 LEAST_CONTRAST = 0.12  # between ink and paper, of full black to white; less is a blank sheet
-NOISE = 4.0  # standard deviations of the paper's grain that ink must stand out by
+NOISE = 5.0  # standard deviations of the paper's grain that ink must stand out by
 THINNEST, THICKEST = 1.8, 3.6  # pixels of stroke width in the box; nine tenths of MNIST's digits lie between
 PAPER_SIDE = 64  # pixels of the small picture in which the paper is estimated
+MOST_NOISE = 0.6  # darkness that is ink in any grain; detail of a small picture must not pass for grain
 WIDEST_STROKE = 0.4  # of the picture's longer side; what is narrower is ink, what is wider is shadow
-LINE_LENGTH, LINE_COVER = 50, 0.5  # a ruled line is so many times longer than thick, and so much of it is seen
-MOST_TILT = 0.1  # of a ruled line, rows a column
-SHAPES_SIDE = 256  # pixels of the small picture in which shapes are told apart
+LEAST_SIZE = 0.012  # of the picture's longer side: what a digit has at least
 SMOOTH = 1.0  # pixels at the working size, radius of the blur that takes off grain
 EMPTY, FULL = 0.2, 0.95  # of the pen's usual darkness: no ink up to there, nothing but ink from there
 EDGE = 0.4  # of full ink: where the digit is cropped
@@ -32,7 +29,7 @@ def is_like_mnist(grey: Array) -> bool:
     """Whether a picture is as MNIST's makers left theirs: 28x28, white on black, as large as the box, centred."""
     if grey.shape != (SIDE, SIDE) or not grey.any() or grey.max() < 0.98:
         return False
-    rows, columns = _extent(grey > 0)
+    rows, columns = extent(grey > 0)
     if max(rows.stop - rows.start, columns.stop - columns.start) not in (BOX - 1, BOX):
         return False
     # All 70,000 have their centre of mass within half a pixel of 14, counting pixels from 0.
@@ -46,7 +43,7 @@ def find_digit(grey: Array) -> Bytes | None:
     if threshold is None:
         return None
     darkness = without_lines(darkness, threshold)
-    digit = main_shape(darkness > threshold)
+    digit = main_shape(without_specks(darkness > threshold))
     if digit is None:
         return None
     return as_mnist(inked(darkness, digit))
@@ -72,8 +69,8 @@ def against_paper(page: Array) -> Array:
 def local_paper(page: Array) -> Array:
     """Return the brightness that each pixel would have without ink.
 
-    A slope over the whole sheet is taken off first. What is left is closed (Serra 1982): the brightest around, then the darkest
-    of those, which fills dark shapes narrower than the window and leaves wider ones, the shadows.
+    A slope over the whole sheet is taken off first. What is left is closed (Serra 1982): the brightest around, then
+    the darkest of those, which fills dark shapes narrower than the window and leaves wider ones, the shadows.
     """
     height, width = page.shape
     scale = min(1.0, PAPER_SIDE / max(page.shape))
@@ -81,8 +78,8 @@ def local_paper(page: Array) -> Array:
     small = np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
     slope = _upper_plane(small)
     window = 2 * round(max(size) * WIDEST_STROKE / 2) + 1
-    flat = Image.fromarray(_as_bytes((small - slope) * 127 + 128)).filter(ImageFilter.MedianFilter(3))
-    closed = _square(_square(np.asarray(flat, np.float32), window, np.maximum), window, np.minimum)
+    flat = Image.fromarray(as_bytes((small - slope) * 127 + 128)).filter(ImageFilter.MedianFilter(3))
+    closed = square(square(np.asarray(flat, np.float32), window, np.maximum), window, np.minimum)
     level = (closed - 128) / 127 + slope
     return np.asarray(Image.fromarray(level.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
 
@@ -97,13 +94,13 @@ def _upper_plane(values: Array) -> Array:
         plane = terms @ np.linalg.lstsq(terms[kept], flat[kept], rcond=None)[0]
         distance = flat - plane
         kept = distance > -1.5 * max(float(distance[kept].std()), 0.01)
-    return plane.reshape(values.shape)
+    fitted: Array = plane.reshape(values.shape)
+    return fitted
 
 
 def ink_threshold(darkness: Array) -> float | None:
     """Return the darkness that divides ink from paper, nearer to the paper; None if nothing stands out."""
-    grain = -1.4826 * float(np.median(darkness[darkness <= 0]))  # on the side where there is no ink
-    floor = max(LEAST_CONTRAST / 2, min(NOISE * grain, 0.3))
+    floor = max(LEAST_CONTRAST / 2, min(NOISE * grain(darkness), MOST_NOISE))
     candidates = darkness[darkness > floor]
     if not candidates.size:
         return None
@@ -111,118 +108,22 @@ def ink_threshold(darkness: Array) -> float | None:
     return max(floor, 0.4 * pen) if pen >= LEAST_CONTRAST else None
 
 
-def without_lines(darkness: Array, threshold: float) -> Array:
-    """Return the darkness with ruled lines, across and down, taken out; strokes that cross them stay."""
-    across = _without_rows(darkness, darkness > threshold)
-    return _without_rows(across.T, across.T > threshold).T
+def grain(darkness: Array) -> float:
+    """Estimate the standard deviation of the paper's noise, from pixels lighter than paper and from neighbours.
 
-
-def _without_rows(darkness: Array, mask: Mask) -> Array:
-    """Take out lines from edge to edge. What crosses a line is taller than the line, so on lines the darkness is
-    opened upright: at each pixel the darkest that an upright stick reaches which is longer than lines are thick.
+    The first is blind where the paper is as white as can be, the second where blur has made neighbours alike.
     """
-    thickest = mask.shape[1] // LINE_LENGTH
-    if not thickest:
-        return darkness
-    thin = mask & ~_opened(mask, 2 * (thickest // 2) + 3)
-    lines, number = ruled_rows(thin)
-    if not number:
-        return darkness
-    thickness = lines.sum() / number / lines.any(axis=0).sum()
-    stick = 2 * round(thickness / 2) + 5
-    near = _slide(lines, 5, np.logical_or)
-    result: Array = np.where(near, np.minimum(darkness, _opened(darkness, stick)), darkness)
+    lighter = -np.median(darkness[darkness <= 0])
+    neighbours = np.median(np.abs(np.diff(darkness, axis=1))) / 2**0.5
+    return float(1.4826 * max(lighter, neighbours))
+
+
+def without_specks(mask: Mask) -> Mask:
+    """Return the dark pixels with at least two dark neighbours, as all have in a line of a single pixel."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    result: Mask = mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] > 2)
     return result
-
-
-def ruled_rows(thin: Mask) -> tuple[Mask, int]:
-    """Return the pixels on lines that run from the left edge to the right, tilted a little perhaps, and how many lines.
-
-    For each tilt the picture is sheared by it. Where the rows differ most, full ones and empty ones, lines are level
-    (Postl 1986); there a row that is mostly dark from edge to edge is a line.
-    """
-    factor = _pool_factor(thin)
-    small = pooled(thin, factor)
-    height, width = small.shape
-    rows, columns = np.nonzero(small)
-    if len(rows) < LINE_COVER * width:
-        return np.zeros_like(thin), 0
-
-    def level(tilt: float) -> npt.NDArray[np.intp]:
-        return (rows - np.rint(tilt * (columns - width / 2)).astype(np.intp)) % height
-
-    levels = [level(tilt) for tilt in np.linspace(-MOST_TILT, MOST_TILT, 41)]
-    best = max(levels, key=lambda row: float((np.bincount(row) ** 2).sum()))
-    sheared = np.zeros_like(small)
-    sheared[best, columns] = True
-    reach = _slide(sheared, 3, np.logical_or)
-    lines = (reach.mean(axis=1) > LINE_COVER) & reach[:, :2].any(axis=1) & reach[:, -2:].any(axis=1)
-    band = _slide(lines[:, None], 3, np.logical_or)[:, 0]
-    on_line = np.zeros_like(small)
-    on_line[rows, columns] = band[best]
-    return _expanded(on_line, factor, thin.shape) & thin, int(np.count_nonzero(lines[1:] & ~lines[:-1]) + lines[0])
-
-
-def _opened(values: Array, length: int) -> Array:
-    """Return the darkest that an upright stick of `length` (odd) reaches around each pixel."""
-    return _slide(_slide(values, length, np.minimum), length, np.maximum)
-
-
-def _slide(values: Array, length: int, extreme: np.ufunc) -> Array:
-    """Return the least or the greatest of `length` (odd) pixels one above the other, around each."""
-    result = np.pad(values, ((length // 2, length // 2), (0, 0)), mode="edge")
-    reach = 1
-    while reach < length:
-        step = min(reach, length - reach)
-        result = extreme(result[:-step], result[step:])
-        reach += step
-    return result
-
-
-def _square(values: Array, length: int, extreme: np.ufunc) -> Array:
-    """Return the least or the greatest in a square of `length` (odd) around each pixel."""
-    return _slide(_slide(values, length, extreme).T, length, extreme).T
-
-
-def _pool_factor(mask: Mask) -> int:
-    return -(-max(mask.shape) // SHAPES_SIDE)
-
-
-def pooled(mask: Mask, factor: int) -> Mask:
-    """Return a mask reduced by a whole factor; a block is set if any of its pixels is."""
-    rows, columns = (-side % factor for side in mask.shape)
-    blocks = np.pad(mask, ((0, rows), (0, columns)))
-    height, width = blocks.shape
-    result: Mask = blocks.reshape(height // factor, factor, width // factor, factor).any(axis=(1, 3))
-    return result
-
-
-def _expanded(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
-    """Undo `pooled`."""
-    blocks = mask.repeat(factor, axis=0).repeat(factor, axis=1)
-    return blocks[: shape[0], : shape[1]]
-
-
-def shapes(mask: Mask) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Return the rows and columns of each connected shape, corners counting as connections, the largest first."""
-    rows, columns = np.nonzero(mask)
-    number = np.full(np.add(mask.shape, 2), -1)
-    number[rows + 1, columns + 1] = np.arange(len(rows))
-    pairs = []
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        neighbour = number[rows + 1 + down, columns + 1 + right]
-        pairs.append(np.stack([np.flatnonzero(neighbour >= 0), neighbour[neighbour >= 0]]))
-    one, other = np.concatenate(pairs, axis=1)
-    # Each pixel points to one of its shape with a lower number, until all of a shape point to its first.
-    first = np.arange(len(rows))
-    while (first[one] != first[other]).any():
-        low, high = np.minimum(first[one], first[other]), np.maximum(first[one], first[other])
-        np.minimum.at(first, high, low)
-        while (first != first[first]).any():
-            first = first[first]
-    order = np.argsort(first, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(first[order])) + 1) if len(order) else []
-    return [(rows[group], columns[group]) for group in sorted(groups, key=len, reverse=True)]
 
 
 def main_shape(mask: Mask) -> Mask | None:
@@ -230,22 +131,22 @@ def main_shape(mask: Mask) -> Mask | None:
 
     A shape that touches the picture's edge counts less than one that does not: a table, a finger, a neighbour.
     """
-    factor = _pool_factor(mask)
+    factor = pool_factor(mask)
     small = pooled(mask, factor)
     found = shapes(small)
     height, width = small.shape
 
-    def at_edge(piece: tuple[npt.NDArray[np.intp], ...]) -> bool:
+    def at_edge(piece: tuple[Indices, ...]) -> bool:
         return bool(((piece[0] == 0) | (piece[0] == height - 1) | (piece[1] == 0) | (piece[1] == width - 1)).any())
 
-    def weight(piece: tuple[npt.NDArray[np.intp], ...]) -> float:
+    def weight(piece: tuple[Indices, ...]) -> float:
         return len(piece[0]) * (0.2 if at_edge(piece) else 1.0)
 
     if not found:
         return None
     main = max(found, key=weight)
     size = max(np.ptp(main[0]), np.ptp(main[1])) + 1
-    if size < max(4 / factor, 0.012 * max(small.shape)):
+    if size < max(6 / factor, LEAST_SIZE * max(small.shape)):
         return None
     keep = np.zeros(small.shape, bool)
     reach = [(index.min() - 0.4 * size, index.max() + 0.4 * size) for index in main]
@@ -253,7 +154,9 @@ def main_shape(mask: Mask) -> Mask | None:
         near = all(low <= index.mean() <= high for index, (low, high) in zip(piece, reach, strict=True))
         if piece is main or (near and len(piece[0]) >= 0.04 * len(main[0]) and at_edge(piece) <= at_edge(main)):
             keep[piece] = True
-    return _expanded(keep, factor, mask.shape) & mask
+    digit = expanded(keep, factor, mask.shape) & mask
+    # Specks that happen to be neighbours cover little of their extent; a stroke, thin as it may be, runs through it.
+    return digit if np.count_nonzero(digit) >= size * factor / 2 else None
 
 
 def inked(darkness: Array, digit: Mask) -> Array:
@@ -262,17 +165,17 @@ def inked(darkness: Array, digit: Mask) -> Array:
     Ink begins a little above the paper, so that its grain is none, and is full a little below the pen's usual darkness.
     Outside of the digit's shape only its soft edge counts.
     """
-    rows, columns = _extent(digit)
+    rows, columns = extent(digit)
     size = max(rows.stop - rows.start, columns.stop - columns.start)
     margin = max(1, size // 10)
     window = tuple(slice(max(0, s.start - margin), s.stop + margin) for s in (rows, columns))
-    shape, near = digit[window], _square(digit[window], 2 * margin + 1, np.logical_or)
+    shape, near = digit[window], square(digit[window], 2 * margin + 1, np.logical_or)
     scale = WORKING_SIDE / size
     smooth = _scaled(darkness[window] * near, scale, Image.Resampling.BICUBIC)
     smooth = _blurred(smooth, SMOOTH)
-    pen = float(np.median(smooth[_scaled(shape.astype(np.float32), scale, Image.Resampling.BILINEAR) > 0.5]))
+    pen = np.average(smooth, weights=_scaled(shape.astype(np.float32), scale, Image.Resampling.BILINEAR))
     ink = np.clip((smooth / pen - EMPTY) / (FULL - EMPTY), 0, 1)
-    cropped: Array = ink[_extent(ink > EDGE)]
+    cropped: Array = ink[extent(ink > EDGE)]
     return cropped
 
 
@@ -285,13 +188,10 @@ def _blurred(values: Array, radius: float) -> Array:
     return _filtered(np.clip(values, 0, 1), ImageFilter.GaussianBlur(radius))
 
 
-SHRINK = Image.Resampling.BOX
-
-
 def as_mnist(ink: Array) -> Bytes:
     """Scale into 20x20 keeping proportions, and centre by mass in 28x28, as the MNIST page describes."""
-    digit = with_usual_strokes(Image.fromarray(_as_bytes(ink * 255)))
-    small = np.asarray(_resized(digit, BOX, SHRINK), np.float32)
+    digit = with_usual_strokes(Image.fromarray(as_bytes(ink * 255)))
+    small = np.asarray(_resized(digit, BOX), np.float32)
     return _centred(small * (255 / max(small.max(), 1)))
 
 
@@ -304,8 +204,8 @@ def with_usual_strokes(digit: Image.Image) -> Image.Image:
     if not step:
         return digit
     wide = np.pad(np.asarray(digit), step + 1)
-    changed = _square(wide, 2 * step + 1, np.maximum if change > 0 else np.minimum)
-    return Image.fromarray(changed[_extent(changed > 0)]) if changed.any() else digit
+    changed = square(wide, 2 * step + 1, np.maximum if change > 0 else np.minimum)
+    return Image.fromarray(changed[extent(changed > 0)]) if changed.any() else digit
 
 
 def stroke_width(mask: Mask) -> float:
@@ -316,9 +216,9 @@ def stroke_width(mask: Mask) -> float:
     return float(2 * np.count_nonzero(mask) / max(outline * np.pi / 4, 1))
 
 
-def _resized(digit: Image.Image, longest: int, how: Image.Resampling) -> Image.Image:
+def _resized(digit: Image.Image, longest: int) -> Image.Image:
     scale = longest / max(digit.size)
-    return digit.resize((max(1, round(digit.width * scale)), max(1, round(digit.height * scale))), how)
+    return digit.resize((max(1, round(digit.width * scale)), max(1, round(digit.height * scale))), Image.Resampling.BOX)
 
 
 def _centred(digit: Array) -> Bytes:
@@ -328,14 +228,8 @@ def _centred(digit: Array) -> Bytes:
         for centre, side in zip(_centre_of_mass(digit), digit.shape, strict=True)
     )
     canvas = np.zeros((SIDE, SIDE), np.uint8)
-    canvas[top : top + digit.shape[0], left : left + digit.shape[1]] = _as_bytes(digit)
+    canvas[top : top + digit.shape[0], left : left + digit.shape[1]] = as_bytes(digit)
     return canvas
-
-
-def _extent(mask: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns from the first to the last that hold anything."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _centre_of_mass(values: Array) -> tuple[float, float]:
@@ -345,9 +239,4 @@ def _centre_of_mass(values: Array) -> tuple[float, float]:
 
 
 def _filtered(values: Array, kernel: ImageFilter.Filter) -> Array:
-    return np.asarray(Image.fromarray(_as_bytes(values * 255)).filter(kernel), np.float32) / 255
-
-
-def _as_bytes(values: Array) -> Bytes:
-    """Round values of 0 to 255, which scaling may have overshot."""
-    return np.asarray(np.rint(np.clip(values, 0, 255)), np.uint8)
+    return np.asarray(Image.fromarray(as_bytes(values * 255)).filter(kernel), np.float32) / 255

@@ -47,7 +47,7 @@ def write(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
                 content = BytesIO()
                 little_endian = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
                 npy.write_array(content, little_endian, version=(1, 0), allow_pickle=False)
-                archive.writestr(member, content.getbuffer())
+                archive.writestr(member, content.getvalue())
     except zipfile.LargeZipFile:
         raise FormatError("4 GiB or more do not fit into one file of this format") from None
 

@@ -52,7 +52,7 @@ class Run:
     def __init__(self, folder: Path, state: State, train: Examples, validation: Examples | None, store: Store) -> None:
         self.folder, self.state, self.store = folder, state, store
         self.train, self.validation = train, validation
-        self.resumed_epoch = self.safe_epoch = state.epoch
+        self.resumed_epoch = state.epoch
         self.blas, self.threads = training.blas_description()
         self.table = Table(folder / METRICS, COLUMNS)
 
@@ -61,10 +61,18 @@ class Run:
         """The file that holds the chosen network."""
         return self.folder / BEST
 
+    @property
+    def safe_epoch(self) -> int:
+        """The last epoch on disk, 0 if there is none: read from there, since an interruption picks its moment."""
+        try:
+            return checkpoint.load(self.folder / LAST).epoch
+        except CheckpointError:
+            return 0
+
     def epochs(self, on_progress: Callable[[int], object] | None = None) -> Iterator[EpochResult]:
         """Train what is left to train; each epoch is on disk before it is yielded.
 
-        `safe_epoch` is the last epoch on disk. Raises DivergedError, CheckpointError, ConfigError.
+        Raises DivergedError, CheckpointError, ConfigError.
         """
         if self.state.config.epochs == 0 and not (self.folder / LAST).exists():
             self._keep_network()  # as it was drawn: all there is to keep
@@ -74,7 +82,8 @@ class Run:
                 self.table.add(asdict(result.metrics) | {"seconds": round(result.seconds, 3)})
                 yield result
         except (DivergedError, CheckpointError) as error:
-            safe = f"; epoch {self.safe_epoch} is safe in {self.folder / LAST}" if self.safe_epoch else ""
+            epoch = self.safe_epoch
+            safe = f"; epoch {epoch} is safe in {self.folder / LAST}" if epoch else ""
             raise type(error)(f"{error}{safe}") from None
 
     def finish(self) -> Summary:
@@ -95,7 +104,6 @@ class Run:
         moments = {f"optimizer.{name}": values for name, values in optimizer.state.items()}
         steps = np.array(optimizer.steps, np.int64)
         checkpoint.save(self.folder / LAST, replace(now, training={"optimizer.steps": steps, **moments}))
-        self.safe_epoch = self.state.epoch
 
     def _checkpoint(self) -> Checkpoint:
         history, chosen = self.state.history, self.state.best_epoch
@@ -169,8 +177,8 @@ def _locked(folder: Path) -> Iterator[None]:
     path = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path, blocking=False)
-        lock.acquire()
+        lock = filelock.FileLock(path)
+        lock.acquire(blocking=False)
     except filelock.Timeout:
         owner = "another process"
         with suppress(OSError):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet import optimizers
-from mnistnet.batches import Feeder
+from mnistnet.batches import Chunk, Feeder
 from mnistnet.config import Config
 from mnistnet.datasets import Examples
 from mnistnet.errors import ConfigError, DivergedError
@@ -24,7 +24,7 @@ from mnistnet.optimizers import Optimizer
 from mnistnet.randomness import Use, generator
 
 ONE_SIDED = 0.9  # the share of one class, or of silent neurons, above which a warning is due
-WORTH_THREADS = 2**25  # multiplications in one matrix product; see docs/experiments.md
+WORTH_THREADS = 2**24  # multiplications in one matrix product; see docs/experiments.md
 SAMPLE = 500  # images looked at to find silent neurons
 
 
@@ -178,7 +178,7 @@ class _Epoch:
             for rows in chunk.batches(self.batch_size):
                 logits[rows] = self._step(chunk.inputs[rows], chunk.targets[rows], step)
                 step += 1
-            bad_row = tally.add(logits, chunk.targets)
+            bad_row = tally.add(logits, chunk)
             if bad_row is not None:
                 raise self._diverged(first_step + bad_row // self.batch_size)
             if on_progress:
@@ -209,24 +209,24 @@ class _Epoch:
 class _Tally:
     """Adds up cost, right answers and predicted classes, chunk by chunk, so that a step need not stop for it."""
 
-    ROWS = 256  # looked at together: enough to be quick, few enough to need next to no memory
+    ROWS = 384  # looked at together: enough to be quick, few enough to need next to no memory
 
     def __init__(self, network: Network) -> None:
         self._loss = network.loss
         self.cost, self.correct = 0.0, 0
         self.predicted = np.zeros(network.layer_sizes[-1], np.int64)
 
-    def add(self, logits: Array, targets: Array) -> int | None:
-        """Count these examples; return the first row whose cost is not a finite number, if there is one."""
+    def add(self, logits: Array, chunk: Chunk) -> int | None:
+        """Count the examples of a chunk; return the first row whose cost is not a finite number, if there is one."""
         for start in range(0, len(logits), self.ROWS):
-            z, y = logits[start : start + self.ROWS], targets[start : start + self.ROWS]
-            costs = self._loss.costs(z, y)
+            rows = slice(start, start + self.ROWS)
+            costs = self._loss.costs(logits[rows], chunk.targets[rows])
             total = float(costs.sum(dtype=np.float64))
             if not isfinite(total):
                 return start + int(np.isfinite(costs).argmin())
-            answers = z.argmax(axis=1)
+            answers = logits[rows].argmax(axis=1)
             self.cost += total
-            self.correct += int(np.count_nonzero(answers == y.argmax(axis=1)))
+            self.correct += int(np.count_nonzero(answers == chunk.labels[rows]))
             self.predicted += np.bincount(answers, minlength=len(self.predicted))
         return None
 
@@ -266,7 +266,8 @@ def blas_threads(config: Config, examples: int) -> AbstractContextManager[Any]:
         if largest >= WORTH_THREADS:
             return nullcontext()
         threads = 1
-    return threadpool_limits(threads, user_api="blas")
+    limits: AbstractContextManager[Any] = threadpool_limits(threads, user_api="blas")
+    return limits
 
 
 def blas_description() -> tuple[str, int | None]:

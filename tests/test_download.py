@@ -48,18 +48,20 @@ FAILURES: dict[Behaviour, str] = {
     misbehaviour.not_http: "the connection failed: 220 mail.example ESMTP",
 }
 
-ODD_ADDRESSES = {
-    "foo": "expected an address that starts with http:// or https://",
-    "/a/folder": "expected an address that starts with http:// or https://",
-    "ftp://127.0.0.1/": "expected an address that starts with http:// or https://",
-    "file:///etc/": "expected an address that starts with http:// or https://",
-    "": "expected an address that starts with http:// or https://",
-    "http://": "No host supplied",
-    "http://[::1": "not a valid host",
-    "http://127.0.0.1:99999/": "Failed to parse",
-    "http://a..b/": "label empty or too long",
-    "http://two words/": "Failed to parse",
-}
+ODD_ADDRESSES = [
+    "foo",
+    "/a/folder",
+    "ftp://127.0.0.1/",
+    "file:///etc/",
+    "",
+    "http://",
+    "http://[::1",
+    "http://127.0.0.1:99999/",
+    "http://127.0.0.1:port/",
+    "http://a..b/",
+    "http://two words/",
+    "http://127.0.0.1/\x1b[31m",
+]
 
 
 @pytest.fixture
@@ -92,11 +94,9 @@ def test_a_failing_mirror_is_named_with_a_plain_reason_and_the_next_one_asked(
     assert reason.isprintable()
 
 
-@pytest.mark.parametrize(("address", "words"), ODD_ADDRESSES.items())
-def test_an_address_that_is_none_is_a_reason_like_any_other(
-    address: str, words: str, good: misbehaviour.Mirror
-) -> None:
-    assert words in _reason(address)
+@pytest.mark.parametrize("address", ODD_ADDRESSES)
+def test_an_address_that_is_none_is_a_reason_like_any_other(address: str, good: misbehaviour.Mirror) -> None:
+    assert _reason(address) == "expected an address such as https://host/folder/"
     assert download.fetch(FILE, [address, good.url]) == CONTENT
 
 
@@ -157,7 +157,7 @@ def test_every_failure_is_named_in_the_order_of_the_mirrors() -> None:
         "no mirror could give a.gz:",
         f"  {servers[0].url}a.gz: HTTP 503 Service Unavailable",
         f"  {servers[1].url}a.gz: HTTP 404 Not Found",
-        "  foo/a.gz: expected an address that starts with http:// or https://",
+        "  foo/a.gz: expected an address such as https://host/folder/",
     ]
 
 
