@@ -13,6 +13,7 @@ import yaml
 from msgspec import Meta, Struct
 
 from mnistnet import strict_yaml
+from mnistnet.augment import Ciresan2010, Default, Simard2003
 from mnistnet.config_errors import explain_invalid, found
 from mnistnet.errors import ConfigError
 from mnistnet.files import reason
@@ -72,12 +73,22 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch_size: Count | Literal["all"] = 128
     epochs: Annotated[int, Meta(ge=0, le=8_000)] = 10  # their metrics must fit into a checkpoint's header
     weight_decay: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    weight_averaging: Share = 0.0
+    label_smoothing: Share = 0.0
+    dropout: Share | tuple[Share, ...] = 0.0
+    augment: Default | Simard2003 | Ciresan2010 | None = None
     early_stopping: EarlyStopping | None = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     threads: Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"] = "auto"
 
+    @property
+    def dropout_shares(self) -> tuple[float, ...]:
+        """The share of activations to drop in each hidden layer; empty where none is."""
+        shares = self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * (len(self.layer_sizes) - 2)
+        return shares if any(shares) else ()
 
-SECTIONS = ("optimizer", "schedule")
+
+SECTIONS = ("optimizer", "schedule", "augment")
 """Keys that may be written as one word, the section's name, or as a mapping with `name` and its own keys."""
 
 
@@ -117,6 +128,12 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
             f"{place}: early_stopping: needs validation images to watch, but validation is 0; "
             "set validation: 5000 or leave early_stopping out"
         )
+    hidden = len(config.layer_sizes) - 2
+    if isinstance(config.dropout, tuple) and len(config.dropout) != hidden:
+        raise ConfigError(
+            f"{places.get(('dropout',), source)}: dropout: expected one number, or a list with one for each of the "
+            f"{hidden} hidden layers, found {len(config.dropout)} numbers"
+        )
     spec = DATASETS[config.dataset]
     check_layer_sizes(config, spec.pixels, len(spec.labels), places.get(("layer_sizes",), source))
     return config
@@ -135,8 +152,7 @@ def check_layer_sizes(config: Config, pixels: int, classes: int, source: str = "
 
 def to_mapping(config: Config) -> dict[str, Any]:
     """Return the config as plain values: what a checkpoint's header holds."""
-    mapping: dict[str, Any] = msgspec.to_builtins(config)
-    mapping["layer_sizes"] = list(config.layer_sizes)
+    mapping: dict[str, Any] = _as_lists(msgspec.to_builtins(config))
     return mapping
 
 
@@ -152,7 +168,8 @@ def json_schema() -> dict[str, Any]:
     config = schema["$defs"]["Config"]
     for key in SECTIONS:
         section = config["properties"][key]
-        words = sorted(section["discriminator"]["mapping"])
+        choices = next((part for part in section.get("anyOf", ()) if "discriminator" in part), section)
+        words = sorted(choices["discriminator"]["mapping"])
         config["properties"][key] = {
             "anyOf": [{"enum": words}, section],
             "default": section.pop("default", None),
@@ -172,6 +189,13 @@ def _read(path: Path) -> bytes:
             return stream.read(strict_yaml.LARGEST + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {reason(error)}") from None
+
+
+def _as_lists(value: Any) -> Any:
+    """Return plain values with lists in place of tuples, as YAML and JSON give them back."""
+    if isinstance(value, dict):
+        return {key: _as_lists(inner) for key, inner in value.items()}
+    return [_as_lists(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _spell_out(values: dict[str, Any]) -> dict[str, Any]:

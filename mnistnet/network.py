@@ -13,8 +13,15 @@ and backpropagation, with delta(l) standing for dC/dz(l), is four equations:
     dC/dW(l)  = delta(l)^T a(l-1)                     to the weights: fire together, wire together (BP4, 5:39)
 
 Batches are rows, so an image is a row of activations, and `C` is the average cost over the rows of the batch.
+
+BP1 and BP2 treat each row alone, and BP3 and BP4 each neuron alone, given all deltas. So both can be shared out among
+threads, by rows and by neurons: `backward` is `backward_deltas` and `backward_parameters`, one after the other.
+
+Small arrays cost as much for the call as for the arithmetic: np.dot is np.matmul with less to decide beforehand.
 """
 
+from collections.abc import Iterable, Sequence
+from copy import copy
 from itertools import pairwise
 from typing import Any
 
@@ -30,11 +37,23 @@ class Trace:
     `activations[l]` has shape (batch, layer_sizes[l]); `logits` are the weighted sums of the output layer, from
     which costs are computed. A trace is made once for a batch size and used again for every batch of that size,
     so that a training step allocates nothing.
+
+    `masks` are dropout's, none by default: for each hidden layer 0 where an activation is dropped, else 1 / `keep`,
+    so that its mean stays what it is without dropout (Srivastava et al. 2014, section 10).
     """
 
     def __init__(self, layer_sizes: tuple[int, ...], batch_size: int, dtype: npt.DTypeLike) -> None:
         self.activations: list[Array] = [np.empty((batch_size, size), dtype) for size in layer_sizes]
         self.logits: Array = np.empty((batch_size, layer_sizes[-1]), dtype)
+        self.masks: Sequence[Array] = ()
+        self.keep: Sequence[float] = ()
+
+    def of_rows(self, rows: slice) -> "Trace":
+        """Return the trace of some of the examples: a view into this one, its inputs and masks aside."""
+        part = copy(self)
+        part.activations = [a[rows] for a in self.activations]
+        part.logits = self.logits[rows]
+        return part
 
     def __repr__(self) -> str:
         sizes = "-".join(str(a.shape[1]) for a in self.activations)
@@ -47,6 +66,7 @@ class Gradients:
     - `flat`: dC/d(every parameter), in the order of `Network.parameters`; `weights` and `biases` are views of it.
     - `deltas[l]`: dC/dz of layer l + 1 (the first hidden layer is entry 0), shape (batch, its size).
     - `activations[l]`: dC/da of the same layer; None at a cross-entropy output, where only the delta is finite.
+    - `neurons`: what belongs together of these, a tuple a layer: (layer, deltas, weights, biases).
 
     `C` is the batch's average cost, so row i is example i's share of it: 1/batch of its own derivative.
     """
@@ -58,7 +78,25 @@ class Gradients:
         self.activations: list[Array | None] = [np.empty_like(delta) for delta in self.deltas]
         if not output_derivative:
             self.activations[-1] = None
+        self.share = 1 / batch_size
         self.ones: Array = np.ones(batch_size, flat.dtype)
+        self.neurons = list(zip(range(len(self.weights)), self.deltas, self.weights, self.biases, strict=True))
+
+    def of_rows(self, rows: slice) -> "Gradients":
+        """Return the deltas and derivatives of some of the examples, in the same batch: a view into this one."""
+        part = copy(self)
+        part.deltas = [delta[rows] for delta in self.deltas]
+        part.activations = [None if d is None else d[rows] for d in self.activations]
+        return part
+
+    def of_neurons(self, runs: Iterable[tuple[int, slice]]) -> "Gradients":
+        """Return the derivatives by the weights and biases of some neurons, given by layer: a view into this one."""
+        part = copy(self)
+        part.neurons = [
+            (layer, self.deltas[layer][:, run], self.weights[layer][run], self.biases[layer][run])
+            for layer, run in runs
+        ]
+        return part
 
     def __repr__(self) -> str:
         return f"Gradients of {self.flat.size:,} parameters over {len(self.ones)} examples"
@@ -130,12 +168,14 @@ class Network:
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             a = trace.activations[layer + 1]
             z = trace.logits if layer == last else a
-            np.matmul(trace.activations[layer], weight.T, out=z)
+            np.dot(trace.activations[layer], weight.T, out=z)
             np.add(z, bias, out=z)
             if layer == last:
                 self.loss.output(z, out=a)
             else:
                 self.activation.value(z, out=a)
+                if trace.masks:
+                    np.multiply(a, trace.masks[layer], out=a)
         return trace
 
     @QUIETLY
@@ -144,21 +184,34 @@ class Network:
 
         `target` has shape (batch, classes): 1 at each example's own digit, else 0.
         """
+        self.backward_deltas(trace, target, gradients)
+        self.backward_parameters(trace, gradients)
+        return gradients
+
+    def backward_deltas(self, trace: Trace, target: Array, gradients: Gradients) -> None:
+        """Fill in the deltas, from the output layer to the first hidden one; each row for itself."""
         deltas = gradients.deltas
         for layer in reversed(range(len(self.weights))):
-            a, before = trace.activations[layer + 1], trace.activations[layer]
-            delta, d_activation = deltas[layer], gradients.activations[layer]
+            a, delta, d_activation = trace.activations[layer + 1], deltas[layer], gradients.activations[layer]
             if layer == len(self.weights) - 1:
-                self.loss.delta(a, target, 1 / len(target), delta, d_activation)  # BP1
+                self.loss.delta(a, target, gradients.share, delta, d_activation)  # BP1
             else:
                 assert d_activation is not None
-                np.matmul(deltas[layer + 1], self.weights[layer + 1], out=d_activation)
+                if trace.masks:  # the derivative is told by the activation as it was
+                    a = np.multiply(a, trace.keep[layer], out=d_activation)
                 self.activation.derivative(a, out=delta)
+                np.dot(deltas[layer + 1], self.weights[layer + 1], out=d_activation)
                 np.multiply(delta, d_activation, out=delta)  # BP2
+                if trace.masks:
+                    np.multiply(delta, trace.masks[layer], out=delta)
+
+    @staticmethod
+    def backward_parameters(trace: Trace, gradients: Gradients) -> None:
+        """Fill in the derivatives by weights and biases, once all deltas are known; each neuron for itself."""
+        for layer, delta, d_weight, d_bias in gradients.neurons:
             # A sum over examples is a product with ones; the matrix library adds faster than np.sum.
-            np.dot(gradients.ones, delta, out=gradients.biases[layer])  # BP3
-            np.matmul(delta.T, before, out=gradients.weights[layer])  # BP4
-        return gradients
+            np.dot(gradients.ones, delta, out=d_bias)  # BP3
+            np.dot(delta.T, trace.activations[layer], out=d_weight)  # BP4
 
 
 def parameter_count(layer_sizes: tuple[int, ...]) -> int:

@@ -13,16 +13,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from mnistnet.functions import Array
+from mnistnet.functions import QUIETLY, Array
 
-BLOCK = 65_536  # numbers; measured against 4,096 ... all at once, see docs/experiments.md
+BLOCK = 131_072  # numbers; measured against 4,096 ... all at once, see docs/experiments.md
+
+Block = tuple[bool, list[Array]]
+"""Whether it decays, and views of its parameters, gradient, moments and scratch space."""
 
 
 class Optimizer(ABC):
     """Takes steps for one network. `state` names the arrays that a resumed training must find again.
 
     `parameters` and `gradient` are flat vectors of one length, kept by reference: fill `gradient`, then `step`.
-    The first `weight_count` parameters are weights.
+    The first `weight_count` parameters are weights. Several threads can share a step: one calls `prepare`, then
+    each calls `move` with blocks of its own.
     """
 
     moments: ClassVar[tuple[str, ...]] = ()
@@ -31,25 +35,40 @@ class Optimizer(ABC):
         self.weight_decay = weight_decay
         self.steps = 0
         self.state: dict[str, Array] = {name: np.zeros_like(parameters) for name in self.moments}
-        scratch = np.empty(min(BLOCK, parameters.size), parameters.dtype)
-        self._blocks: list[tuple[bool, list[Array]]] = []
-        for is_weight, first, last in ((True, 0, weight_count), (False, weight_count, parameters.size)):
-            for start in range(first, last, BLOCK):
-                stop = min(start + BLOCK, last)
-                vectors = (parameters, gradient, *self.state.values())
-                views = [vector[start:stop] for vector in vectors]
-                self._blocks.append((is_weight, [*views, scratch[: stop - start]]))
+        self._vectors = (parameters, gradient, *self.state.values())
+        self._keep = 1.0
+        self._all = self.blocks(slice(0, weight_count), slice(weight_count, parameters.size))
 
+    def blocks(self, weights: slice, biases: slice) -> list[Block]:
+        """Return the blocks of these parameters, with scratch space of their own."""
+        size = max(weights.stop - weights.start, biases.stop - biases.start)
+        scratch = np.empty(min(BLOCK, size), self._vectors[0].dtype)
+        blocks = []
+        for decays, part in ((True, weights), (False, biases)):
+            for start in range(part.start, part.stop, BLOCK):
+                stop = min(start + BLOCK, part.stop)
+                views = [vector[start:stop] for vector in self._vectors]
+                blocks.append((decays, [*views, scratch[: stop - start]]))
+        return blocks
+
+    @QUIETLY
     def step(self, learning_rate: float) -> None:
-        """Move the parameters once, against the gradient."""
+        """Move all parameters once, against the gradient."""
+        self.prepare(learning_rate)
+        self.move(self._all)
+
+    def prepare(self, learning_rate: float) -> None:
+        """Begin a step: work out what is the same for all blocks."""
         self.steps += 1
-        keep = 1 - learning_rate * self.weight_decay
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._prepare(learning_rate)
-            for is_weight, block in self._blocks:
-                if is_weight and keep != 1:
-                    block[0] *= keep
-                self._update(*block)
+        self._keep = 1 - learning_rate * self.weight_decay
+        self._prepare(learning_rate)
+
+    def move(self, blocks: list[Block]) -> None:
+        """Take the step for these blocks."""
+        for decays, block in blocks:
+            if decays and self._keep != 1:
+                block[0] *= self._keep
+            self._update(*block)
 
     def restore(self, state: dict[str, Array], steps: int) -> None:
         """Continue from another optimizer's `state` and `steps`."""

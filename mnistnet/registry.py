@@ -31,7 +31,12 @@ class DatasetSpec:
     mirrors: tuple[str, ...]
     licence: str
     labels: tuple[str, ...] = field(default=tuple("0123456789"))
-    pixels: int = 784
+    shape: tuple[int, int] = (28, 28)
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels an image has."""
+        return self.shape[0] * self.shape[1]
 
     def file(self, part: str, kind: str) -> RemoteFile:
         """Return the file that holds the images or labels (`kind`) of "train" or "test" (`part`)."""

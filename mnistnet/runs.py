@@ -27,6 +27,7 @@ from mnistnet.datasets import Examples, Store, split
 from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
 from mnistnet.evaluation import Evaluation, evaluate, forward
 from mnistnet.files import atomic_write, reason, remove_temporaries
+from mnistnet.steps import one_blas_thread
 from mnistnet.table import Table
 from mnistnet.training import EpochMetrics, EpochResult, State
 
@@ -53,7 +54,7 @@ class Run:
         self.folder, self.state, self.store = folder, state, store
         self.train, self.validation = train, validation
         self.resumed_epoch = state.epoch
-        self.blas, self.threads = training.blas_description()
+        self.blas, self.threads = training.blas_description(), training.threads_for(state.config, len(train))
         self.table = Table(folder / METRICS, COLUMNS)
 
     @property
@@ -103,14 +104,16 @@ class Run:
         optimizer = self.state.optimizer
         moments = {f"optimizer.{name}": values for name, values in optimizer.state.items()}
         steps = np.array(optimizer.steps, np.int64)
-        checkpoint.save(self.folder / LAST, replace(now, training={"optimizer.steps": steps, **moments}))
+        raw = {"raw": self.state.network.parameters} if self.state.average else {}
+        checkpoint.save(self.folder / LAST, replace(now, training={"optimizer.steps": steps, **moments, **raw}))
 
     def _checkpoint(self) -> Checkpoint:
         history, chosen = self.state.history, self.state.best_epoch
         score = history[chosen - 1].validation_accuracy if chosen else None
         return Checkpoint(
             config=self.state.config,
-            network=self.state.network,
+            network=self.state.result,
+            parameters="averaged" if self.state.average else "raw",
             epoch=self.state.epoch,
             metrics={name: [getattr(m, name) for m in history] for name in METRIC_NAMES},
             best={
@@ -136,11 +139,12 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
     limit = None if config.train_images == "all" else config.train_images
     train, validation = split(store.examples("train"), config.validation, limit, config.seed)
     training.check_batch_size(config, len(train))  # now, while an older run in the folder is still whole
-    with _locked(folder), training.blas_threads(config, len(train)):
+    threads = training.threads_for(config, len(train))
+    with _locked(folder), one_blas_thread():
         _refuse_present(folder, resume or force)  # again: another process may just have ended a run here
         for name in (CONFIG, METRICS, LAST, BEST):
             remove_temporaries(folder, name)
-        state = _resumed(folder, config) if resume else None
+        state = _resumed(folder, config, threads) if resume else None
         if state is None:
             state = training.start(config)
             _begin(folder, config)
@@ -209,7 +213,7 @@ def _begin(folder: Path, config: Config) -> None:
         raise RunError(f"{folder}: cannot be written: {reason(error)}; choose another folder with --out") from None
 
 
-def _resumed(folder: Path, config: Config) -> State | None:
+def _resumed(folder: Path, config: Config, threads: int) -> State | None:
     """Return the state in `last.npz`, or None where there is none yet."""
     path = folder / LAST
     if not path.exists():
@@ -226,13 +230,21 @@ def _resumed(folder: Path, config: Config) -> State | None:
     state = training.attach_optimizer(config, saved.network)
     arrays = {name.removeprefix("optimizer."): a for name, a in (saved.training or {}).items()}
     steps = int(arrays.pop("steps", np.array(-1)))
-    if steps < 0 or arrays.keys() != state.optimizer.state.keys() or saved.metrics.keys() != set(METRIC_NAMES):
+    raw = arrays.pop("raw", None)
+    if state.average and raw is not None:
+        state.network.parameters[...] = raw
+    if (
+        steps < 0
+        or bool(state.average) == (raw is None)
+        or arrays.keys() != state.optimizer.state.keys()
+        or saved.metrics.keys() != set(METRIC_NAMES)
+    ):
         raise CheckpointError(f"{path}: does not hold what resuming needs; is it a best.npz under another name?")
     state.optimizer.restore(arrays, steps)
     rows = zip(*(saved.metrics[name] for name in METRIC_NAMES), strict=True)
     state.history.extend(EpochMetrics(*row) for row in rows)
     _load(folder / BEST)  # now, rather than at the end of a long training that cannot use it
-    here = training.blas_description()
+    here = training.blas_description(), threads
     if here != (saved.blas, saved.threads):
         log.warning(
             "%s was written with %s, threads %s; here it is %s, threads %s: figures may differ in their last digits",

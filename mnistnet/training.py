@@ -2,11 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import isfinite
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,12 +16,12 @@ from mnistnet.datasets import Examples
 from mnistnet.errors import ConfigError, DivergedError
 from mnistnet.evaluation import evaluate, silent_neurons
 from mnistnet.functions import Array
-from mnistnet.network import Gradients, Network, Trace
+from mnistnet.network import Network
 from mnistnet.optimizers import Optimizer
 from mnistnet.randomness import Use, generator
+from mnistnet.steps import Stepper, Team, one_blas_thread, worthwhile_threads
 
 ONE_SIDED = 0.9  # the share of one class, or of silent neurons, above which a warning is due
-WORTH_THREADS = 2**24  # multiplications in one matrix product; see docs/experiments.md
 SAMPLE = 500  # images looked at to find silent neurons
 
 
@@ -61,12 +58,18 @@ class State:
     network: Network
     optimizer: Optimizer
     gradient: Array
+    average: Network | None = None
     history: list[EpochMetrics] = field(default_factory=list)
 
     @property
     def epoch(self) -> int:
         """How many epochs are done."""
         return len(self.history)
+
+    @property
+    def result(self) -> Network:
+        """The network to use: the average of the steps so far, where the config asks for it, else the last one."""
+        return self.average or self.network
 
     @property
     def best_epoch(self) -> int:
@@ -102,7 +105,11 @@ def attach_optimizer(config: Config, network: Network) -> State:
     settings = msgspec.to_builtins(config.optimizer)
     make = optimizers.OPTIMIZERS[settings.pop("name")]
     optimizer = make(network.parameters, gradient, network.weight_count, weight_decay=config.weight_decay, **settings)
-    return State(config, network, optimizer, gradient)
+    average = None
+    if config.weight_averaging:
+        average = Network(config.layer_sizes, config.activation, config.loss)
+        average.parameters[...] = network.parameters
+    return State(config, network, optimizer, gradient, average)
 
 
 def fit(
@@ -116,18 +123,19 @@ def fit(
     Between two results the state may be saved. Raises ConfigError when a batch is larger than the training set,
     DivergedError when cost or weights stop being finite numbers.
     """
-    config, classes = state.config, state.config.layer_sizes[-1]
+    config = state.config
     check_batch_size(config, len(train))
     batch_size = len(train) if config.batch_size == "all" else config.batch_size
     sample = (validation or train).images[:SAMPLE]
     told: set[str] = set()
-    with Feeder(train, batch_size, classes) as feeder:
-        epoch = _Epoch(state, feeder, batch_size, len(train))
+    threads = threads_for(config, len(train))
+    with one_blas_thread(), Team(threads) as team, Feeder(train, config, batch_size) as feeder:
+        epoch = _Epoch(state, feeder, team, batch_size, len(train))
         while not state.finished:
             began = time.perf_counter()
             order = generator(config.seed, Use.SHUFFLE, state.epoch + 1).permutation(len(train))
             loss, accuracy, predicted = epoch.run(order, on_progress)
-            scores = evaluate(state.network, validation) if validation else None
+            scores = evaluate(state.result, validation) if validation else None
             metrics = EpochMetrics(
                 state.epoch + 1,
                 loss,
@@ -155,28 +163,35 @@ def check_batch_size(config: Config, examples: int) -> None:
 class _Epoch:
     """Runs epochs of one training in workspaces that are made once."""
 
-    def __init__(self, state: State, feeder: Feeder, batch_size: int, examples: int) -> None:
+    def __init__(self, state: State, feeder: Feeder, team: Team, batch_size: int, examples: int) -> None:
         self.state, self.feeder, self.batch_size, self.examples = state, feeder, batch_size, examples
         self.steps = -(-examples // batch_size)
         self.learning_rate = 0.0
-        network = state.network
+        network, config = state.network, state.config
         self._logits = np.empty((feeder.rows, network.layer_sizes[-1]), network.dtype)
-        self._workspaces: dict[int, tuple[Trace, Gradients]] = {
-            size: (network.trace(size), network.gradients(size, state.gradient))
-            for size in (batch_size, examples % batch_size)
-            if size
-        }
+        self._stepper = Stepper(
+            network,
+            state.optimizer,
+            state.gradient,
+            [size for size in (batch_size, examples % batch_size) if size],
+            team,
+            keep=[1 - share for share in config.dropout_shares],
+            average=state.average.parameters if state.average else None,
+            decay=config.weight_averaging,
+        )
 
     def run(
         self, order: npt.NDArray[np.intp], on_progress: Callable[[int], object] | None
     ) -> tuple[float, float, npt.NDArray[np.int64]]:
         """Visit all examples in this order; return mean cost, accuracy, and how often each class was predicted."""
         tally, step = _Tally(self.state.network), 0
-        for chunk in self.feeder.chunks(order):
+        for chunk in self.feeder.chunks(order, self.state.epoch + 1):
             logits = self._logits[: len(chunk)]
             first_step = step
             for rows in chunk.batches(self.batch_size):
-                logits[rows] = self._step(chunk.inputs[rows], chunk.targets[rows], step)
+                self.learning_rate = self._learning_rate(step)
+                masks = [mask[rows] for mask in chunk.masks]
+                logits[rows] = self._stepper.step(chunk.inputs[rows], chunk.targets[rows], masks, self.learning_rate)
                 step += 1
             bad_row = tally.add(logits, chunk)
             if bad_row is not None:
@@ -187,16 +202,10 @@ class _Epoch:
             raise self._diverged(step - 1)
         return tally.cost / self.examples, tally.correct / self.examples, tally.predicted
 
-    def _step(self, inputs: Array, targets: Array, step: int) -> Array:
-        """Take one step downhill on one batch, and return the logits it was based on."""
-        trace, gradients = self._workspaces[len(inputs)]
-        self.state.network.forward(inputs, trace)
-        self.state.network.backward(trace, targets, gradients)
+    def _learning_rate(self, step: int) -> float:
         config, length = self.state.config, 1 / self.steps
         epoch = self.state.epoch + step * length
-        self.learning_rate = config.learning_rate * config.schedule.factor(epoch, config.epochs, length)
-        self.state.optimizer.step(self.learning_rate)
-        return trace.logits
+        return config.learning_rate * config.schedule.factor(epoch, config.epochs, length)
 
     def _diverged(self, step: int) -> DivergedError:
         lower = self.state.config.learning_rate / 10
@@ -250,32 +259,19 @@ def _warnings(predicted: npt.NDArray[np.int64], silent: list[float], config: Con
     return found
 
 
-def blas_threads(config: Config, examples: int) -> AbstractContextManager[Any]:
-    """Limit the matrix library to the config's threads inside a `with` block.
-
-    "auto" is one thread where a step's largest matrix product is small, else as many as the library chooses. Threads
-    that wait for each other after every small product gain nothing on an idle machine, where the feeder uses the
-    second core, and lose ten times the time on a busy one.
-    """
-    from threadpoolctl import threadpool_limits
-
-    threads = config.threads
-    if threads == "auto":
-        batch_size = examples if config.batch_size == "all" else config.batch_size
-        largest = batch_size * max(a * b for a, b in pairwise(config.layer_sizes))
-        if largest >= WORTH_THREADS:
-            return nullcontext()
-        threads = 1
-    limits: AbstractContextManager[Any] = threadpool_limits(threads, user_api="blas")
-    return limits
+def threads_for(config: Config, examples: int) -> int:
+    """Return how many threads share each step: the config's, or for "auto" as many as the work is worth."""
+    batch_size = examples if config.batch_size == "all" else config.batch_size
+    wanted = worthwhile_threads(config.layer_sizes, batch_size) if config.threads == "auto" else config.threads
+    return min(wanted, batch_size)
 
 
-def blas_description() -> tuple[str, int | None]:
-    """Return the matrix library in use, with version and kernel, and its present number of threads."""
+def blas_description() -> str:
+    """Return the matrix library in use, with version and kernel."""
     from threadpoolctl import threadpool_info
 
     for library in threadpool_info():
         if library.get("user_api") == "blas":
             words = (library.get("internal_api"), library.get("version"), library.get("architecture"))
-            return " ".join(str(word) for word in words if word), int(library["num_threads"])
-    return "unknown", None
+            return " ".join(str(word) for word in words if word)
+    return "unknown"

@@ -22,8 +22,12 @@ SETTINGS = {
     "optimizer": "adam",
     "schedule": "one_cycle",
     "weight_decay": "0.01",
+    "weight_averaging": "0.99",
+    "label_smoothing": "0.1",
+    "dropout": "0.2",
+    "augment": "default",
     "epochs": str(EPOCHS),
-    "threads": "1",
+    "threads": "2",
 }
 
 

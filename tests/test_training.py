@@ -49,10 +49,10 @@ def test_other_activations_and_losses_learn_too(mnist_train: Examples, activatio
 
 def test_every_epoch_visits_each_example_once_in_another_order_with_its_own_target(mnist_train: Examples) -> None:
     few = some(mnist_train, 5000)
-    with Feeder(few, 300, 10) as feeder:
+    with Feeder(few, config(), 300) as feeder:
         orders = [generator(0, Use.SHUFFLE, epoch).permutation(len(few)) for epoch in (1, 2)]
-        for order in orders:
-            chunks = [(c.inputs.copy(), c.targets.copy()) for c in feeder.chunks(order)]
+        for epoch, order in enumerate(orders, 1):
+            chunks = [(c.inputs.copy(), c.targets.copy()) for c in feeder.chunks(order, epoch)]
             inputs, targets = (np.concatenate(column) for column in zip(*chunks, strict=True))
             assert np.array_equal(inputs, (few.images[order] / 255).astype(np.float32))
             assert np.array_equal(targets, np.eye(10)[few.labels[order]])
