@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/default.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check format clean
+.PHONY: help train test check gates pretrained format clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(VENV)/.installed  ## train on MNIST; a stopped run goes on where it was (CONFIG=configs/default.yaml)
 	$(BIN)/mnistnet train --config $(CONFIG) --resume
@@ -22,6 +22,12 @@ check: $(VENV)/.installed-dev  ## check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+gates: $(VENV)/.installed  ## train the configs that promise an accuracy, over their seeds (FULL=1: the long one too)
+	$(BIN)/python -m benchmarks.gates $(if $(FULL),--full)
+
+pretrained: $(VENV)/.installed  ## make the networks that come with the package again
+	$(BIN)/python -m benchmarks.pretrained
 
 format: $(VENV)/.installed-dev  ## format the code and sort its imports
 	$(BIN)/ruff check --fix --select I .

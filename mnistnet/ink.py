@@ -13,11 +13,11 @@ from mnistnet.ruling import without_lines
 
 SIDE, BOX = 28, 20  # pixels: an MNIST image, and the box its digit was scaled into
 WORKING_SIDE = 160  # pixels that the digit's longer side has while its strokes are measured: 8 for one of the box
+LEAST_SIDE = 56  # pixels; a smaller picture is enlarged before anything is told from it
 LEAST_CONTRAST = 0.12  # between ink and paper, of full black to white; less is a blank sheet
 NOISE = 5.0  # standard deviations of the paper's grain that ink must stand out by
 THINNEST, THICKEST = 1.8, 3.6  # pixels of stroke width in the box; nine tenths of MNIST's digits lie between
 PAPER_SIDE = 64  # pixels of the small picture in which the paper is estimated
-MOST_NOISE = 0.6  # darkness that is ink in any grain; detail of a small picture must not pass for grain
 WIDEST_STROKE = 0.4  # of the picture's longer side; what is narrower is ink, what is wider is shadow
 LEAST_SIZE = 0.012  # of the picture's longer side: what a digit has at least
 SMOOTH = 1.0  # pixels at the working size, radius of the blur that takes off grain
@@ -27,7 +27,7 @@ EDGE = 0.4  # of full ink: where the digit is cropped
 
 def is_like_mnist(grey: Array) -> bool:
     """Whether a picture is as MNIST's makers left theirs: 28x28, white on black, as large as the box, centred."""
-    if grey.shape != (SIDE, SIDE) or not grey.any() or grey.max() < 0.98:
+    if grey.shape != (SIDE, SIDE) or grey.max() < 0.98:
         return False
     rows, columns = extent(grey > 0)
     if max(rows.stop - rows.start, columns.stop - columns.start) not in (BOX - 1, BOX):
@@ -38,6 +38,9 @@ def is_like_mnist(grey: Array) -> bool:
 
 def find_digit(grey: Array) -> Bytes | None:
     """Return the digit on a sheet, brightness 0 to 1, as MNIST would hold it, (28, 28); None for a blank sheet."""
+    # In a few pixels all is edges, which would pass for grain.
+    factor = -(-LEAST_SIDE // max(grey.shape))
+    grey = np.clip(_scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
     darkness = against_paper(dark_on_light(grey))
     threshold = ink_threshold(darkness)
     if threshold is None:
@@ -100,7 +103,7 @@ def _upper_plane(values: Array) -> Array:
 
 def ink_threshold(darkness: Array) -> float | None:
     """Return the darkness that divides ink from paper, nearer to the paper; None if nothing stands out."""
-    floor = max(LEAST_CONTRAST / 2, min(NOISE * grain(darkness), MOST_NOISE))
+    floor = max(LEAST_CONTRAST / 2, NOISE * grain(darkness))
     candidates = darkness[darkness > floor]
     if not candidates.size:
         return None

@@ -29,7 +29,7 @@ def _without_rows(darkness: Array, mask: Mask) -> Array:
     thickness = lines.sum() / number / lines.any(axis=0).sum()
     stick = 2 * round(thickness / 2) + 5
     near = slide(lines, 5, np.logical_or)
-    result: Array = np.where(near, np.minimum(darkness, opened(darkness, stick)), darkness)
+    result: Array = np.where(near, opened(darkness, stick), darkness)
     return result
 
 
@@ -56,7 +56,6 @@ def ruled_rows(thin: Mask) -> tuple[Mask, int]:
     straight[best, columns] = True
     reach = slide(straight, 3, np.logical_or)
     lines = (reach.mean(axis=1) > LINE_COVER) & reach[:, :2].any(axis=1) & reach[:, -2:].any(axis=1)
-    band = slide(lines[:, None], 3, np.logical_or)[:, 0]
     on_line = np.zeros_like(small)
-    on_line[rows, columns] = band[best]
+    on_line[rows, columns] = lines[best]
     return expanded(on_line, factor, thin.shape) & thin, int(np.count_nonzero(lines[1:] & ~lines[:-1]) + lines[0])

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = [
-    {"errors", "functions", "randomness", "__init__"},
+    {"errors", "functions", "randomness", "pretrained", "__init__"},
     {
         "files",
         "network",
@@ -25,9 +25,10 @@ LAYERS = [
     {"ruling", "download", "config_errors", "table", "steps"},
     {"ink", "datasets", "config"},
     {"images", "batches", "checkpoint"},
-    {"evaluation"},
-    {"training"},
-    {"runs"},
+    {"evaluation", "nudges"},
+    {"training", "sensitivity"},
+    {"runs", "averaging"},
+    {"explain"},
     {"cli"},
     {"__main__"},
 ]

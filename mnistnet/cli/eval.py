@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 Examples:
   mnistnet eval runs/default/best.npz
   mnistnet eval last-run --confusion
-  mnistnet eval last-run --split validation --json""",
+  mnistnet eval last-run --split validation --json
+  mnistnet eval runs/a runs/b runs/c""",
 )
-@click.argument("checkpoint")
+@click.argument("checkpoints", nargs=-1, required=True, metavar="CHECKPOINT...")
 @click.option("--dataset", help="Another data set than the one it was trained on.")
 @click.option(
     "--split",
@@ -38,7 +39,7 @@ Examples:
 @data_options
 @json_option
 def command(
-    checkpoint: str,
+    checkpoints: tuple[str, ...],
     dataset: str | None,
     split: str,
     confusion: bool,
@@ -48,19 +49,26 @@ def command(
 ) -> None:
     """Evaluate CHECKPOINT: accuracy, cost, precision and recall of each digit, most frequent confusions.
 
-    CHECKPOINT is a file, the folder of a run, or `last-run`.
+    CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown`, which come with the package. Of
+    several the probabilities are averaged, each network's calibrated by its own temperature.
     """
-    from mnistnet import checkpoint as checkpoints
-    from mnistnet.evaluation import evaluate
+    from mnistnet import checkpoint
+    from mnistnet.evaluation import evaluate, evaluate_together
 
-    path = find_checkpoint(checkpoint)
-    loaded = checkpoints.load(path)
+    paths = [find_checkpoint(word) for word in checkpoints]
+    loaded, *others = [checkpoint.load(path) for path in paths]
     store = open_store(dataset or loaded.config.dataset, data_dir, mirrors)
     began = time.perf_counter()
     examples = _examples(loaded, store, split)
-    progress = bar(len(examples), "evaluating", " images")
+    if any(not same_images(loaded, other, split) for other in others):
+        raise UsageError(f"--split {split}: these networks were trained on different parts; only --split test is fair")
+    progress = bar(len(examples) * len(paths), "evaluating", " images")
     try:
-        result = evaluate(loaded.network, examples, progress.update)
+        if others:
+            networks = [(each.network, each.temperature) for each in (loaded, *others)]
+            result = evaluate_together(networks, examples, progress.update)
+        else:
+            result = evaluate(loaded.network, examples, progress.update)
     finally:
         progress.close()
     seconds = time.perf_counter() - began
@@ -77,12 +85,18 @@ def command(
         click.echo(json.dumps(line))
         return
     click.echo(
-        f"{path} on {store.spec.name} {split}: accuracy {per_cent(result.accuracy, 2)} "
+        f"{' + '.join(map(str, paths))} on {store.spec.name} {split}: accuracy {per_cent(result.accuracy, 2)} "
         f"({result.correct:,} of {result.total:,}), cost {result.loss:.4f}, {seconds:.2f} s"
     )
     _print_classes(result, store.spec.labels)
     if confusion:
         _print_confusion(result, store.spec.labels)
+
+
+def same_images(one: "Checkpoint", other: "Checkpoint", part: str) -> bool:
+    """Return whether both networks were trained on the same division of the same images, or it does not matter."""
+    keys = ("dataset", "seed", "validation", "train_images")
+    return part == "test" or all(getattr(one.config, key) == getattr(other.config, key) for key in keys)
 
 
 def _examples(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":

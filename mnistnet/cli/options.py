@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mnistnet import pretrained
 from mnistnet.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -94,22 +95,28 @@ def bar(total: int, what: str, unit: str) -> "tqdm[Any]":
     return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=quiet, delay=0.3)
 
 
-def find_checkpoint(word: str | None) -> Path:
-    """Return the file that `word` names: a path, `last-run`, or for None the newest run (said on stderr)."""
+def find_checkpoint(word: str | None, default: str | None = None) -> Path:
+    """Return the file that `word` names: a path, a run's folder, `last-run`, or a network that comes with the package.
+
+    Without a word it is `default`, which is said on stderr. A path of the same name as a shipped network is `./NAME`.
+    """
     from mnistnet import runs
 
-    if word is not None and word != LAST_RUN:
-        path = Path(word)
-        if path.is_dir() and (path / runs.BEST).exists():
-            return path / runs.BEST
+    if word is None:
+        path = find_checkpoint(default or LAST_RUN)
+        shown = f"{default}, which comes with the package" if default in pretrained.NAMES else path
+        click.echo(f"using {shown}", err=True)
         return path
+    if word in pretrained.NAMES:
+        return pretrained.path(word)
+    if word != LAST_RUN:
+        path = Path(word)
+        return path / runs.BEST if path.is_dir() and (path / runs.BEST).exists() else path
     newest = runs.newest()
     if newest is None:
         raise CheckpointError(
             "no runs/*/best.npz here: train a network first with `mnistnet train`, or name a checkpoint"
         )
-    if word is None:
-        click.echo(f"using {newest}", err=True)
     return newest
 
 

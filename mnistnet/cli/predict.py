@@ -1,13 +1,14 @@
 """`mnistnet predict`: read digits from picture files."""
 
 import json
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mnistnet.cli.options import find_checkpoint, json_option, per_cent
-from mnistnet.errors import ImageError, UsageError
+from mnistnet.errors import DivergedError, ImageError, UsageError
 
 
 @click.command(
@@ -19,7 +20,11 @@ Examples:
   mnistnet predict seven.png --show --top 5""",
 )
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
-@click.option("--checkpoint", metavar="CHECKPOINT", help="The network to ask [default: the newest runs/*/best.npz].")
+@click.option(
+    "--checkpoint",
+    metavar="CHECKPOINT",
+    help="The network: a file, a run's folder, `last-run`, `3blue1brown` [default: best, which comes with the package].",
+)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many answers to show.")
 @click.option("--show", is_flag=True, help="Draw the 28x28 that the network sees.")
 @json_option
@@ -32,7 +37,7 @@ def command(images: tuple[Path, ...], checkpoint: str | None, top: int, show: bo
     from mnistnet import checkpoint as checkpoints
     from mnistnet import images as pictures
 
-    loaded = checkpoints.load(find_checkpoint(checkpoint))
+    loaded = checkpoints.load(find_checkpoint(checkpoint, default="best"))
     if loaded.config.layer_sizes[0] != pictures.SIDE**2:
         raise UsageError(f"this network takes {loaded.config.layer_sizes[0]} inputs; pictures have {pictures.SIDE**2}")
     failed = False
@@ -64,6 +69,8 @@ def _probabilities(loaded: Any, pixels: Any) -> list[float]:
     from mnistnet.evaluation import forward
 
     logits = forward(loaded.network, pixels[None])
+    if not all(map(isfinite, logits[0])):
+        raise DivergedError("this network's answer is not a finite number: its weights are too large to compute with")
     result: list[float] = calibration.probabilities(logits, loaded.temperature)[0].tolist()
     return result
 
@@ -81,4 +88,4 @@ def _as_json(path: Path, probabilities: list[float]) -> dict[str, Any]:
 def _as_line(path: Path, probabilities: list[float], top: int) -> str:
     order = sorted(range(len(probabilities)), key=lambda d: -probabilities[d])[:top]
     first, *others = (f"{d} ({per_cent(probabilities[d])})" for d in order)
-    return f"{path}: {first}" + (f"   then {', '.join(others)}" if others else "")
+    return f"{click.format_filename(path)}: {first}" + (f"   then {', '.join(others)}" if others else "")

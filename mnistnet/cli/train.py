@@ -62,9 +62,10 @@ def command(
     from mnistnet import runs
 
     config = configs.load(config_path, overrides)
-    folder = out or Path("runs") / (config_path.stem if config_path else "default")
+    folder = out.expanduser() if out else Path("runs") / (config_path.stem if config_path else "default")
     store = open_store(config.dataset, data_dir, mirrors)
-    again = _resume_command(config_path, overrides, out, data_dir)
+    flags = [flag for flag, given in (("--quiet", quiet), ("--json", as_json)) if given]
+    again = _resume_command(config_path, overrides, out, data_dir, mirrors, flags)
     run: Run | None = None
     try:
         with runs.open_run(folder, config, store, resume=resume, force=force) as run:
@@ -176,11 +177,18 @@ def _print_summary(run: "Run", summary: "Summary", seconds: float, as_json: bool
 
 
 def _resume_command(
-    config_path: Path | None, overrides: tuple[str, ...], out: Path | None, data_dir: Path | None
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    data_dir: Path | None,
+    mirrors: tuple[str, ...],
+    flags: list[str],
 ) -> str:
+    """Return what to type to go on with this training just as it was begun."""
     words = ["mnistnet", "train"]
     for option, value in (("--config", config_path), ("--out", out), ("--data-dir", data_dir)):
         words += [option, str(value)] if value else []
-    for override in overrides:
-        words += ["--set", override]
-    return shlex.join([*words, "--resume"])
+    for option, values in (("--set", overrides), ("--mirror", mirrors)):
+        for text in values:
+            words += [option, text]
+    return shlex.join([*words, *flags, "--resume"])

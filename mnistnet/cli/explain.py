@@ -1,0 +1,181 @@
+"""`mnistnet explain`: what one digit wants of a network, told in the video's order."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mnistnet.cli.options import bar, data_options, find_checkpoint, json_option, open_store
+from mnistnet.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mnistnet.checkpoint import Checkpoint
+    from mnistnet.datasets import Examples, Store
+    from mnistnet.network import Network
+
+
+@click.command(
+    name="explain",
+    epilog="""\b
+Examples:
+  mnistnet explain --index 0
+  mnistnet explain --index 0 --untrained
+  mnistnet explain two.png --label 2 --neuron 3
+  mnistnet explain --index 8 --split train --neuron 1:12 --json""",
+)
+@click.argument("image", required=False, metavar="[IMAGE]", type=click.Path(path_type=Path))
+@click.option("--index", type=int, metavar="N", help="An image of the data set instead of IMAGE, counted from 0.")
+@click.option(
+    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Where --index counts."
+)
+@click.option(
+    "--checkpoint", metavar="CHECKPOINT", help="The network [default: 3blue1brown, which comes with the package]."
+)
+@click.option(
+    "--label",
+    type=int,
+    metavar="D",
+    help="What the picture should be read as [default: its true label, or for IMAGE what the network reads].",
+)
+@click.option(
+    "--neuron",
+    metavar="J",
+    help="Whose three ways to show: an output neuron, or LAYER:J [default: the label's].",
+)
+@click.option("--top", type=click.IntRange(1, 50), default=5, show_default=True, help="How many rows lists have.")
+@click.option(
+    "--examples", type=click.IntRange(1), metavar="N", help="Average over N training images [default: all of them]."
+)
+@click.option("--untrained", is_flag=True, help="Explain first, random weights of the same shape.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    metavar="N",
+    help="Of first weights and mini-batches [default: that of the network's training].",
+)
+@data_options
+@json_option
+def command(
+    image: Path | None,
+    index: int | None,
+    split: str,
+    checkpoint: str | None,
+    label: int | None,
+    neuron: str | None,
+    top: int,
+    examples: int | None,
+    untrained: bool,
+    seed: int | None,
+    data_dir: Path | None,
+    mirrors: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Tell what one digit, in the file IMAGE or from the data set, wishes of a network.
+
+    Follows the video "What is backpropagation really doing?": what the digit costs, what the output layer wishes,
+    three ways to raise a neuron, all wishes added up and passed back, bang for the buck, and why not to listen to one
+    digit alone.
+    """
+    if (image is None) == (index is None):
+        raise UsageError("expected either a picture file or --index N, " + ("found both" if image else "found neither"))
+    from mnistnet import averaging
+    from mnistnet import checkpoint as checkpoints
+    from mnistnet.explain import as_json as to_json
+    from mnistnet.explain import explain
+
+    path = find_checkpoint(checkpoint, default="3blue1brown")
+    loaded = checkpoints.load(path)
+    seed = loaded.config.seed if seed is None else seed
+    network = _first_weights(loaded, seed) if untrained else loaded.network
+    where = _neuron(neuron, len(network.weights))
+    store = open_store(loaded.config.dataset, data_dir, mirrors)
+    store.ensure()
+    train, test = store.examples("train"), store.examples("test")
+    if image:
+        subject = _from_file(image, network)
+    else:
+        subject = _from_split(index or 0, split, train if split == "train" else test, store)
+    known = subject.true_label is not None or label is not None
+    progress = bar(averaging.work(len(train), len(test), examples), "asking all examples", " images")
+    try:
+        explanation = explain(
+            network,
+            subject.pixels,
+            subject.read_as if label is None else label,
+            train=train,
+            test=test,
+            neuron=where,
+            top=top,
+            examples=examples,
+            seed=seed,
+            on_progress=progress.update,
+        )
+    finally:
+        progress.close()
+    if as_json:
+        origin = {"checkpoint": str(path), "untrained": untrained, "seed": seed}
+        click.echo(json.dumps(origin | subject.origin | {"true_label": subject.true_label} | to_json(explanation)))
+        return
+    from mnistnet.cli.drawing import Pen, is_rich_terminal
+    from mnistnet.cli.scene import Scene
+    from mnistnet.cli.story import tell
+
+    scene = Scene(explanation, subject.title, known, untrained, store.spec.labels, top, Pen(is_rich_terminal()))
+    for line in tell(scene):
+        click.echo(line)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A picture to explain: what it is called, its pixels, what it should be read as, where it comes from."""
+
+    title: str
+    pixels: "npt.NDArray[np.uint8]"
+    read_as: int
+    true_label: int | None
+    origin: dict[str, Any]
+
+
+def _first_weights(loaded: "Checkpoint", seed: int) -> "Network":
+    from mnistnet.network import Network
+    from mnistnet.randomness import Use, generator
+
+    network = Network(loaded.config.layer_sizes, loaded.config.activation, loaded.config.loss)
+    network.initialise(generator(seed, Use.INIT))
+    return network
+
+
+def _neuron(word: str | None, layers: int) -> tuple[int, int] | None:
+    """Return (layer, neuron) of --neuron: `J` is of the output layer, `LAYER:J` of another."""
+    if word is None:
+        return None
+    layer, colon, neuron = word.rpartition(":")
+    try:
+        return int(layer) if colon else layers, int(neuron)
+    except ValueError:
+        raise UsageError(
+            f"--neuron {word}: expected the number of an output neuron such as 3, or LAYER:NEURON such as 1:12"
+        ) from None
+
+
+def _from_file(path: Path, network: "Network") -> Subject:
+    from mnistnet.evaluation import forward
+    from mnistnet.images import read_digit
+
+    pixels = read_digit(path)
+    answer = int(forward(network, pixels[None])[0].argmax())
+    return Subject(str(path), pixels, answer, None, {"file": str(path)})
+
+
+def _from_split(index: int, split: str, examples: "Examples", store: "Store") -> Subject:
+    name = store.spec.name
+    if not 0 <= index < len(examples):
+        raise UsageError(f"--index {index}: expected 0 to {len(examples) - 1:,}, the {split} images of {name}")
+    label = int(examples.labels[index])
+    origin = {"dataset": name, "split": split, "index": index}
+    return Subject(f"{split.capitalize()} image {index} of {name}", examples.images[index], label, label, origin)
