@@ -257,5 +257,5 @@ def small_dataset(*mirrors: str, name: str = "small") -> tuple[DatasetSpec, dict
         packed = files[file_name] = gzip.compress(plain, mtime=0)
         content_hash = hashlib.sha256(plain).hexdigest() if kind == "images" else None
         remote.append(RemoteFile(file_name, len(packed), hashlib.sha256(packed).hexdigest(), content_hash))
-    spec = DatasetSpec(name, "A small data set", tuple(remote), mirrors, "none", tuple("0123456789"), pixels=16)
+    spec = DatasetSpec(name, "A small data set", tuple(remote), mirrors, "none", tuple("0123456789"), shape=(4, 4))
     return spec, files

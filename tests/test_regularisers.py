@@ -111,7 +111,7 @@ def test_a_run_with_averaging_keeps_scores_and_resumes_the_averaged_network(mnis
     )
     store = datasets.store(registry.MNIST, mnist_dir)
     with runs.open_run(tmp_path / "run", settings, store) as run:
-        first, *_, last = run.epochs()
+        *_, last = run.epochs()
         assert run.validation is not None
         averaged = evaluate(run.state.result, run.validation).accuracy
         assert last.metrics.validation_accuracy == averaged

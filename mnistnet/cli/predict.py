@@ -23,7 +23,7 @@ Examples:
 @click.option(
     "--checkpoint",
     metavar="CHECKPOINT",
-    help="The network: a file, a run's folder, `last-run`, `3blue1brown` [default: best, which comes with the package].",
+    help="The network: a file, a run's folder, `last-run`, `3blue1brown` [default: best, shipped with the package].",
 )
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many answers to show.")
 @click.option("--show", is_flag=True, help="Draw the 28x28 that the network sees.")
