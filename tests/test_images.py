@@ -56,7 +56,7 @@ def in_mode(mode: str) -> Image.Image:
         *(("BMP", mode, {}) for mode in ("1", "L", "P", "RGB")),
         *(("GIF", mode, {}) for mode in ("1", "L", "P", "RGB")),
         *(("WEBP", mode, {"lossless": lossless}) for mode in ("RGB", "RGBA") for lossless in (True, False)),
-        *(("PPM", mode, {}) for mode in ("1", "L", "RGB", "I;16")),
+        *(("PPM", mode, {}) for mode in ("1", "L", "RGB", "I")),
         *(("TIFF", mode, {}) for mode in ("1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F")),
         *(("TIFF", "L", {"compression": name}) for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")),
         ("TIFF", "1", {"compression": "group4"}),
