@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/default.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check gates pretrained format clean
+.PHONY: help train test check bench gates pretrained format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ check: $(VENV)/.installed-dev  ## check format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+bench: $(VENV)/.installed-bench  ## time an epoch beside PyTorch, JAX and others, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m benchmarks.curves
+	$(BIN)/python -m benchmarks.report
+
 gates: $(VENV)/.installed  ## train the configs that promise an accuracy, over their seeds (FULL=1: the long one too)
 	$(BIN)/python -m benchmarks.gates $(if $(FULL),--full)
 
@@ -37,13 +42,18 @@ clean:  ## remove .venv and caches; runs and data stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Two stamps, because training needs a fifth of what testing needs.
+# Stamps of their own, because training needs a fifth of what testing needs.
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+# PyTorch and JAX take gigabytes, and only the comparison needs them.
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/bin/python:

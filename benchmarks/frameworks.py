@@ -183,7 +183,7 @@ def _step(jax: Any, workload: Workload, parameters: Any, state: Any, data: Any, 
 
 def _scan(jax: Any, workload: Workload, parameters: Any, state: Any, data: Any, batches: Any) -> Any:
     def body(carry: Any, batch: Any) -> Any:
-        parameters, state, cost = _step(jax, workload, *carry, data, batch)
+        parameters, state, cost = _step(jax, workload, carry[0], carry[1], data, batch)
         return (parameters, state), cost
 
     (parameters, state), costs = jax.lax.scan(body, (parameters, state), batches)

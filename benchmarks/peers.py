@@ -1,75 +1,37 @@
-"""The same training in different hands: what each peer does with equal weights, batches and constants.
+"""The same training in different hands: ours, a textbook's and scikit-learn's; the rest are in frameworks.py.
 
-A peer is made for one workload with given first weights, and then runs epochs over given orders of the examples. It
-keeps the data in memory in the form that suits it best; making that form is not timed.
+A peer is made for one workload, starts with its first weights, and then runs epochs over given orders of the
+examples. It keeps the data in memory in the form that suits it best; making that form is not timed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from math import sqrt
+from typing import Any, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from mnistnet import config as configs
+from benchmarks.frameworks import Bytes, Jax, Torch, TorchCompiled
+from benchmarks.workloads import Indices, Workload, parameters_of
 from mnistnet import training
 from mnistnet.datasets import Examples
 from mnistnet.functions import Array
-from mnistnet.network import Network
-from mnistnet.randomness import Use, generator
-
-Indices = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What is trained: sizes, functions, an optimizer by name at its default constants, a constant rate, a batch."""
-
-    name: str
-    layer_sizes: tuple[int, ...]
-    activation: str
-    loss: str
-    optimizer: str
-    learning_rate: float
-    batch_size: int
-
-    def config(self, seed: int) -> configs.Config:
-        """Return the config that makes mnistnet do this work."""
-        values: dict[str, Any] = {
-            "layer_sizes": list(self.layer_sizes),
-            "activation": self.activation,
-            "loss": self.loss,
-            "optimizer": {"name": self.optimizer},
-            "learning_rate": self.learning_rate,
-            "batch_size": self.batch_size,
-            "schedule": {"name": "constant"},
-            "validation": 0,
-            "epochs": 8_000,
-            "seed": seed,
-        }
-        return configs.from_mapping(values)
-
-
-WORKLOADS = {
-    workload.name: workload
-    for workload in (
-        Workload("video", (784, 16, 16, 10), "sigmoid", "quadratic", "sgd", 3.0, 100),
-        Workload("wide", (784, 800, 800, 10), "relu", "cross_entropy", "adam", 0.001, 128),
-    )
-}
+from mnistnet.optimizers import OPTIMIZERS
+from mnistnet.steps import Stepper, Team
 
 
 class Peer(Protocol):
     """A way to do a workload."""
 
-    name: str
-
     def epoch(self, order: Indices) -> float:
-        """Train once over all examples in this order; return the mean cost as it was descended."""
+        """Train once over the examples in this order; return the mean cost as it was descended."""
 
     def weights(self) -> list[Array]:
-        """Return each layer's weights, then each layer's biases."""
+        """Return copies of each layer's weights, then each layer's biases."""
 
 
 class Mnistnet:
@@ -77,72 +39,188 @@ class Mnistnet:
 
     name = "mnistnet"
 
-    def __init__(self, workload: Workload, network: Network, examples: Examples, seed: int) -> None:
-        self._state = training.start(workload.config(seed))
-        self._state.network.parameters[...] = network.parameters
-        self._results = training.fit(self._state, examples, None)
-        self._seed = seed
+    def __init__(
+        self,
+        workload: Workload,
+        images: Bytes,
+        labels: Bytes,
+        dtype: str,
+        threads: int | Literal["auto"],
+        on_progress: Callable[[int], object] | None = None,
+    ) -> None:
+        assert dtype == "float32", "users train in float32; MnistnetSteps takes the same steps in float64"
+        self._state = training.start(workload.config(threads))
+        self._state.network.parameters[...] = workload.network().parameters
+        self._results = training.fit(self._state, Examples(images, labels), None, on_progress)
 
     def epoch(self, order: Indices) -> float:
-        """Train one epoch; the loop draws its order itself, and it must be the one the others are given."""
-        expected = generator(self._seed, Use.SHUFFLE, self._state.epoch + 1).permutation(len(order))
-        assert np.array_equal(order, expected)
+        """Train one epoch; the loop draws the order itself, the same that `order_of` gives to the others."""
         return next(self._results).metrics.loss
 
     def weights(self) -> list[Array]:
         """Return copies of the weights and biases."""
-        network = self._state.network
-        return [w.copy() for w in (*network.weights, *network.biases)]
+        return parameters_of(self._state.network)
 
 
-class Torch:
-    """PyTorch eager: nn.Sequential, torch.optim (fused where it helps), the data as one float32 tensor."""
+class MnistnetSteps:
+    """The step inside our training loop, shared among all threads, in float64: what the proof looks at."""
 
-    name = "pytorch"
+    name = "mnistnet"
 
-    def __init__(self, workload: Workload, network: Network, examples: Examples, dtype: Any = None) -> None:
-        import torch
+    def __init__(self, workload: Workload, images: Bytes, labels: Bytes, dtype: str, threads: int) -> None:
+        self._workload, self._threads = workload, threads
+        self._network = workload.network(dtype)
+        self._network.parameters[...] = workload.network().parameters
+        self._inputs = images.astype(dtype) / 255
+        self._targets: Array = np.eye(workload.layer_sizes[-1], dtype=dtype)[labels]
 
-        self._torch, self._workload = torch, workload
-        self._dtype = dtype or torch.float32
-        layers: list[Any] = []
-        hidden = {"sigmoid": torch.nn.Sigmoid, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[workload.activation]
-        for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-            linear = torch.nn.Linear(weight.shape[1], weight.shape[0], dtype=self._dtype)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(weight.copy()))
-                linear.bias.copy_(torch.from_numpy(bias.copy()))
-            layers += [linear] + ([hidden()] if i + 1 < len(network.weights) else [])
-        if workload.loss == "quadratic":
-            layers.append(torch.nn.Sigmoid())
-        self._model = torch.nn.Sequential(*layers)
-        make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[workload.optimizer]
-        # The fused step is the faster one for Adam; the plain one has the least overhead for SGD's few tensors.
-        options = {"fused": True} if workload.optimizer == "adam" else {"foreach": False}
-        self._optimizer = make(self._model.parameters(), lr=workload.learning_rate, **options)
-        self._images = torch.from_numpy(examples.images).to(self._dtype) / 255
-        self._labels = torch.from_numpy(examples.labels.astype(np.int64))
-        self._targets = torch.nn.functional.one_hot(self._labels, workload.layer_sizes[-1]).to(self._dtype)
+    def epoch(self, order: Indices) -> float:
+        """Train one epoch with an optimizer at rest."""
+        network, size, total = self._network, self._workload.batch_size, 0.0
+        gradient = np.zeros_like(network.parameters)
+        optimizer = OPTIMIZERS[self._workload.optimizer](network.parameters, gradient, network.weight_count)
+        sizes = [rows for rows in (size, len(order) % size) if rows]
+        with Team(self._threads) as team:
+            stepper = Stepper(network, optimizer, gradient, sizes, team)
+            for start in range(0, len(order), size):
+                batch = order[start : start + size]
+                targets = self._targets[batch]
+                logits = stepper.step(self._inputs[batch], targets, (), self._workload.learning_rate)
+                total += float(network.loss.costs(logits, targets).sum())
+        return total / len(order)
+
+    def weights(self) -> list[Array]:
+        """Return copies of the weights and biases."""
+        return parameters_of(self._network)
+
+
+class Textbook:
+    """One example after the other, as column vectors: the way Nielsen's "Neural Networks and Deep Learning" does it."""
+
+    name = "textbook"
+
+    def __init__(self, workload: Workload, images: Bytes, labels: Bytes, dtype: str, threads: int) -> None:
+        network = workload.network()
+        self._rate, self._size = workload.learning_rate, workload.batch_size
+        self._weights: list[Array] = [w.astype(dtype) for w in network.weights]
+        self._biases: list[Array] = [b.astype(dtype)[:, np.newaxis] for b in network.biases]
+        self._inputs: Array = (images.astype(dtype) / 255)[:, :, np.newaxis]
+        self._targets: Array = np.eye(workload.layer_sizes[-1], dtype=dtype)[labels][:, :, np.newaxis]
 
     def epoch(self, order: Indices) -> float:
         """Train one epoch."""
-        torch, size = self._torch, self._workload.batch_size
-        indices, total = torch.from_numpy(order), torch.zeros((), dtype=self._dtype)
-        for start in range(0, len(order), size):
-            batch = indices[start : start + size]
-            output = self._model(self._images[batch])
-            if self._workload.loss == "quadratic":
-                loss = ((output - self._targets[batch]) ** 2).sum() / len(batch)
-            else:
-                loss = torch.nn.functional.cross_entropy(output, self._labels[batch])
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self._optimizer.step()
-            total += loss.detach() * len(batch)
+        batches = [order[start : start + self._size] for start in range(0, len(order), self._size)]
+        return sum(self._learn(batch) for batch in batches) / len(order)
+
+    def _learn(self, batch: Indices) -> float:
+        """Add up the batch's gradients, move once against them, and return the sum of its costs."""
+        d_weights = [np.zeros_like(w) for w in self._weights]
+        d_biases = [np.zeros_like(b) for b in self._biases]
+        total = 0.0
+        for example in batch:
+            cost, of_weights, of_biases = self._backpropagate(self._inputs[example], self._targets[example])
+            d_weights = [d + new for d, new in zip(d_weights, of_weights, strict=True)]
+            d_biases = [d + new for d, new in zip(d_biases, of_biases, strict=True)]
+            total += cost
+        rate = self._rate / len(batch)
+        self._weights = [w - rate * d for w, d in zip(self._weights, d_weights, strict=True)]
+        self._biases = [b - rate * d for b, d in zip(self._biases, d_biases, strict=True)]
+        return total
+
+    def _backpropagate(self, x: Array, y: Array) -> tuple[float, list[Array], list[Array]]:
+        activations = [x]
+        for w, b in zip(self._weights, self._biases, strict=True):
+            activations.append(1.0 / (1.0 + np.exp(-(np.dot(w, activations[-1]) + b))))
+        a = activations[-1]
+        deltas = [2.0 * (a - y) * a * (1.0 - a)]
+        for w, a in zip(self._weights[:0:-1], activations[-2:0:-1], strict=True):
+            deltas.insert(0, np.dot(w.T, deltas[0]) * a * (1.0 - a))
+        d_weights = [np.dot(delta, a.T) for delta, a in zip(deltas, activations[:-1], strict=True)]
+        return float(((activations[-1] - y) ** 2).sum()), d_weights, deltas
+
+    def weights(self) -> list[Array]:
+        """Return copies of the weights and biases."""
+        return [*(w.copy() for w in self._weights), *(b[:, 0].copy() for b in self._biases)]
+
+
+class ScikitLearn:
+    """scikit-learn's MLPClassifier, an epoch by `partial_fit` over the examples in the order given.
+
+    Its Adam adds epsilon to the square root before that is corrected for its first steps, where the paper and all
+    others add it afterwards. In float64, for the proof, each step is given the epsilon that makes both the same.
+    """
+
+    name = "scikit-learn"
+
+    def __init__(self, workload: Workload, images: Bytes, labels: Bytes, dtype: str, threads: int) -> None:
+        from sklearn.neural_network import MLPClassifier
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(threads, user_api="blas")
+        network, size = workload.network(), workload.batch_size
+        self._size, self._labels = size, labels
+        self._inputs: Array = images.astype(dtype) / np.dtype(dtype).type(255)
+        self._as_the_paper = dtype == "float64" and workload.optimizer == "adam"
+        self._steps = 0
+        self._classifier: Any = MLPClassifier(
+            workload.layer_sizes[1:-1],
+            activation=workload.activation,
+            solver="adam" if workload.optimizer == "adam" else "sgd",
+            alpha=0,
+            batch_size=size,
+            learning_rate_init=workload.learning_rate,
+            shuffle=False,
+            momentum=0.9,
+            nesterovs_momentum=False,
+        )
+        # Its arrays exist after a first step only; then the common weights replace them, and the optimizer goes.
+        self._classifier.partial_fit(self._inputs[:size], labels[:size], classes=np.arange(workload.layer_sizes[-1]))
+        self._classifier.coefs_ = [np.ascontiguousarray(w.T, dtype) for w in network.weights]
+        self._classifier.intercepts_ = [b.astype(dtype) for b in network.biases]
+        del self._classifier._optimizer
+
+    def epoch(self, order: Indices) -> float:
+        """Train one epoch."""
+        if not self._as_the_paper:
+            self._classifier.partial_fit(self._inputs[order], self._labels[order])
+            return float(self._classifier.loss_)
+        total = 0.0
+        for start in range(0, len(order), self._size):
+            batch = order[start : start + self._size]
+            self._steps += 1
+            # The optimizer is made in the first step, with the classifier's own epsilon.
+            holder = getattr(self._classifier, "_optimizer", self._classifier)
+            holder.epsilon = 1e-8 * sqrt(1 - 0.999**self._steps)
+            self._classifier.partial_fit(self._inputs[batch], self._labels[batch])
+            total += self._classifier.loss_ * len(batch)
         return float(total) / len(order)
 
     def weights(self) -> list[Array]:
         """Return copies of the weights and biases."""
-        linear = [layer for layer in self._model if isinstance(layer, self._torch.nn.Linear)]
-        tensors = [layer.weight for layer in linear] + [layer.bias for layer in linear]
-        return [tensor.detach().numpy().copy() for tensor in tensors]
+        return [*(w.T.copy() for w in self._classifier.coefs_), *(b.copy() for b in self._classifier.intercepts_)]
+
+
+PEERS: dict[str, Callable[..., Peer]] = {
+    peer.name: peer for peer in (Mnistnet, Torch, TorchCompiled, Jax, ScikitLearn, Textbook)
+}
+PROVEN: dict[str, Callable[..., Peer]] = {**PEERS, "mnistnet": MnistnetSteps}
+"""What takes the steps that the proof compares."""
+
+MODULES = {"pytorch": "torch", "pytorch compiled": "torch", "jax": "jax", "scikit-learn": "sklearn"}
+
+
+def missing_module(peer: str) -> str | None:
+    """Return the module that a peer needs and that is not installed, if there is one."""
+    module = MODULES.get(peer)
+    return module if module and importlib.util.find_spec(module) is None else None
+
+
+def why_not(peer: str, workload: Workload) -> str | None:
+    """Return why a peer cannot do a workload, or None if it can."""
+    if peer == "textbook" and (workload.loss, workload.optimizer) != ("quadratic", "sgd"):
+        return "the textbook's loop knows the quadratic cost and plain gradient descent only"
+    if peer == "scikit-learn" and workload.loss == "quadratic":
+        return "MLPClassifier knows no quadratic cost"
+    if peer == "pytorch compiled" and shutil.which(os.environ.get("CXX", "g++")) is None:
+        return "torch.compile needs a C++ compiler"
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ class Workload:
     learning_rate: float
     batch_size: int
 
-    def config(self, threads: int) -> configs.Config:
+    def config(self, threads: int | Literal["auto"]) -> configs.Config:
         """Return the config that makes mnistnet do this work."""
         values: dict[str, Any] = {
             "layer_sizes": list(self.layer_sizes),

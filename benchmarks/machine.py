@@ -1,0 +1,85 @@
+"""What a figure depends on besides the code that made it: the machine and every version."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from benchmarks.workloads import SEED
+from mnistnet import __version__, training
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("numpy", "torch", "jax", "jaxlib", "scikit-learn", "scipy")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def about(images: int) -> dict[str, Any]:
+    """Return all that must be the same for two runs to be one comparison."""
+    return {
+        "commit": _commit(),
+        "machine": _processor(),
+        "cores": cores(),
+        "caches": _caches(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "versions": {"mnistnet": __version__, **{name: _version(name) for name in PACKAGES}},
+        "blas": training.blas_description(),
+        "threads": cores(),
+        "seed": SEED,
+        "images": images,
+    }
+
+
+def sentence(about: dict[str, Any]) -> str:
+    """Return it as a sentence."""
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items() if version)
+    caches = ", ".join(f"{level} {size}" for level, size in about["caches"].items())
+    return (
+        f"{about['machine']}, {about['cores']} cores (caches of {caches}), {about['memory_gb']:.0f} GB of memory, "
+        f"{about['system']}; Python {about['python']}, {versions}; NumPy with {about['blas']}; "
+        f"{about['threads']} threads each, {about['images']:,} images, seed {about['seed']}, commit {about['commit']}."
+    )
+
+
+def _commit() -> str:
+    """Return the commit, with "+" where the code that is measured or measures has changed since."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", "mnistnet", "benchmarks/*.py")
+    return commit + "+" if changed else commit
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True).stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _caches() -> dict[str, str]:
+    """Return the size of each cache of data by its level, as Linux tells it."""
+    found = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = ((folder / name).read_text(encoding="utf-8").strip() for name in ("level", "type", "size"))
+        if kind != "Instruction":
+            found[f"L{level}"] = size
+    return found
