@@ -77,11 +77,12 @@ class Measured:
 def main(workloads: str, peers: str, epochs: int | None, images: int, patience: float, results: Path) -> None:
     """Measure, and replace what was measured before by the same code on the same machine."""
     chosen = [OURS, *(peer for peer in _names(peers, PEERS) if peer != OURS)]
+    names = _names(workloads, WORKLOADS)
     for peer in chosen:
         if module := missing_module(peer):
             raise click.ClickException(f"{peer} needs {module}, which is not installed: pip install -e '.[bench]'")
     found, environment = True, about(images)
-    for name in _names(workloads, WORKLOADS):
+    for name in names:
         workload = WORKLOADS[name]
         absent = [Row(workload=name, peer=p, why=why) for p in chosen if (why := why_not(p, workload))]
         rows = run(workload, [p for p in chosen if not why_not(p, workload)], epochs, images, patience)

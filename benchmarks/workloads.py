@@ -68,7 +68,8 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         Workload("video", (784, 16, 16, 10), "sigmoid", "quadratic", "sgd", 3.0, 100),
-        Workload("video-10", (784, 16, 16, 10), "sigmoid", "quadratic", "sgd", 3.0, 10),
+        # Not 3.0: batches of 10 would then magnify rounding errors until no two peers end an epoch with like costs.
+        Workload("video-10", (784, 16, 16, 10), "sigmoid", "quadratic", "sgd", 0.5, 10),
         Workload("classic", (784, 128, 10), "relu", "cross_entropy", "adam", 0.001, 128),
         Workload("wide", (784, 800, 800, 10), "relu", "cross_entropy", "adam", 0.001, 128),
         Workload("deep", (784, 1024, 1024, 10), "relu", "cross_entropy", "momentum", 0.05, 256),

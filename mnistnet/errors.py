@@ -43,5 +43,9 @@ class ImageError(MnistnetError):
     """A picture that cannot be read as a digit."""
 
 
+class PlotError(MnistnetError):
+    """A figure that cannot be drawn, or cannot be written."""
+
+
 class DivergedError(MnistnetError):
     """Training that produced a cost or a weight which is not a finite number."""

@@ -41,8 +41,7 @@ def find_digit(grey: Array) -> Bytes | None:
     # In a few pixels all is edges, which would pass for grain.
     factor = -(-LEAST_SIDE // max(grey.shape))
     grey = np.clip(_scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
-    darkness = against_paper(dark_on_light(grey))
-    threshold = ink_threshold(darkness)
+    darkness, threshold = out_of_grain(dark_on_light(grey))
     if threshold is None:
         return None
     darkness = without_lines(darkness, threshold)
@@ -60,6 +59,19 @@ def dark_on_light(grey: Array) -> Array:
     paper = np.median(grey[~inner])
     smooth = _filtered(grey, ImageFilter.BoxBlur(1))
     return grey if paper - smooth.min() >= smooth.max() - paper else 1 - grey
+
+
+def out_of_grain(page: Array) -> tuple[Array, float | None]:
+    """Return the darkness of a page with light paper, and the threshold of its ink, None if nothing stands out.
+
+    While grain sets the threshold rather than ink, the page is halved: the mean of four pixels has half their grain.
+    """
+    while True:
+        darkness = against_paper(page)
+        threshold = ink_threshold(darkness)
+        if max(page.shape) < 4 * LEAST_SIDE or (threshold is not None and threshold > NOISE * grain(darkness)):
+            return darkness, threshold
+        page = _scaled(page, 0.5, Image.Resampling.BOX)
 
 
 def against_paper(page: Array) -> Array:

@@ -160,6 +160,20 @@ def check_batch_size(config: Config, examples: int) -> None:
         )
 
 
+def stepper(state: State, team: Team, batch_size: int, examples: int) -> Stepper:
+    """Return what takes the steps of a training: for batches of this size, and a last one of what is left over."""
+    return Stepper(
+        state.network,
+        state.optimizer,
+        state.gradient,
+        [size for size in (batch_size, examples % batch_size) if size],
+        team,
+        keep=[1 - share for share in state.config.dropout_shares],
+        average=state.average.parameters if state.average else None,
+        decay=state.config.weight_averaging,
+    )
+
+
 class _Epoch:
     """Runs epochs of one training in workspaces that are made once."""
 
@@ -167,18 +181,8 @@ class _Epoch:
         self.state, self.feeder, self.batch_size, self.examples = state, feeder, batch_size, examples
         self.steps = -(-examples // batch_size)
         self.learning_rate = 0.0
-        network, config = state.network, state.config
-        self._logits = np.empty((feeder.rows, network.layer_sizes[-1]), network.dtype)
-        self._stepper = Stepper(
-            network,
-            state.optimizer,
-            state.gradient,
-            [size for size in (batch_size, examples % batch_size) if size],
-            team,
-            keep=[1 - share for share in config.dropout_shares],
-            average=state.average.parameters if state.average else None,
-            decay=config.weight_averaging,
-        )
+        self._logits = np.empty((feeder.rows, state.network.layer_sizes[-1]), state.network.dtype)
+        self._stepper = stepper(state, team, batch_size, examples)
 
     def run(
         self, order: npt.NDArray[np.intp], on_progress: Callable[[int], object] | None

@@ -27,8 +27,9 @@ LAYERS = [
     {"images", "batches", "checkpoint"},
     {"evaluation", "nudges"},
     {"training", "sensitivity"},
-    {"runs", "averaging"},
-    {"explain"},
+    {"runs", "averaging", "walks", "plane"},
+    {"explain", "compare"},
+    {"plots"},
     {"cli"},
     {"__main__"},
 ]

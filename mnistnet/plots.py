@@ -1,0 +1,233 @@
+"""Figures for paper and projector, with matplotlib (the extra `plot`) and without a display.
+
+Colours are Okabe and Ito's, which the colour-blind can tell apart; dashes and markers differ too, so that nothing is
+lost in black and white. The same data gives the same bytes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from itertools import cycle, product
+from math import ceil, floor, log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistnet.compare import LEAST_COST, Comparison
+from mnistnet.errors import PlotError, UsageError
+from mnistnet.files import atomic_write, reason
+from mnistnet.functions import Array
+from mnistnet.plane import Landscape
+from mnistnet.walks import Walk
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg", "pdf")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+MARKERS = "osD^vP"
+GREY = "#555555"
+INSET = 0.36  # of its picture's width and height
+SMALL = 0.1  # of the picture's width: a path that is smaller is shown enlarged
+STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 9.5,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "savefig.dpi": 160,
+    "svg.hashsalt": "mnistnet",
+    "pdf.fonttype": 42,
+}
+
+
+def check(path: Path) -> None:
+    """Raise UsageError or PlotError unless a figure can be drawn into such a file: better now than after the work."""
+    if path.suffix.lower().removeprefix(".") not in FORMATS:
+        raise UsageError(f"{path}: expected a file name that ends in .png, .svg or .pdf")
+    try:
+        import matplotlib  # noqa: F401  # is it there?
+    except ImportError:
+        raise PlotError("figures need matplotlib, which is not installed: pip install 'mnistnet[plot]'") from None
+    if not path.parent.is_dir():
+        raise PlotError(f"{path}: cannot be written: there is no folder {path.parent}")
+
+
+@contextmanager
+def figure(path: Path, width: float, height: float) -> Iterator["Figure"]:
+    """Give a figure of that size in inches in our style, and write it to `path` at the end of the block.
+
+    Raises PlotError.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    form = path.suffix.lower().removeprefix(".")
+    with mpl.rc_context(STYLE):
+        drawing = Figure(figsize=(width, height), layout="constrained")
+        yield drawing
+        stream, undated = BytesIO(), {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+        drawing.savefig(stream, format=form, metadata=undated.get(form))
+    try:
+        with atomic_write(path) as out:
+            out.write(stream.getvalue())
+    except OSError as error:
+        raise PlotError(f"{path}: cannot be written: {reason(error)}") from None
+
+
+def line_styles() -> Iterator[dict[str, Any]]:
+    """Yield a style for each line of a plot: colour and dashes, no two of the first 28 alike."""
+    for colour, dash in zip(cycle(COLOURS), cycle(DASHES), strict=False):
+        yield {"color": colour, "linestyle": dash}
+
+
+def draw_comparison(comparison: Comparison, path: Path) -> None:
+    """Draw walks: cost against steps and seconds, accuracy against seconds, paths over contours of the cost."""
+    with figure(path, 10.5, 8.6) as drawing:
+        (steps, seconds), (accuracy, plane) = drawing.subplots(2, 2)
+        walks = comparison.walks
+        _costs(steps, walks)
+        _against_seconds(seconds, walks, "train_cost")
+        _as_costs(seconds, "Cost against seconds")
+        _accuracies(accuracy, walks)
+        _paths(plane, comparison)
+        drawing.legend(steps.get_lines(), list(map(_title, walks)), loc="outside upper center", ncols=2)
+
+
+def _title(walk: Walk) -> str:
+    return (
+        f"{walk.entrant.name}: {walk.entrant.batch_size:,} images a step, "
+        f"walked {_distance(walk.walked)}, came {_distance(walk.distance)}"
+    )
+
+
+def _distance(length: float) -> str:
+    return f"{length:,.0f}" if 100 <= length < 1e6 else f"{length:.3g}"
+
+
+def _costs(axes: "Axes", walks: Sequence[Walk]) -> None:
+    for walk, style in zip(walks, line_styles(), strict=False):
+        axes.plot([look.step for look in walk.looks], [look.train_cost for look in walk.looks], **style)
+    axes.set(xscale="symlog", xlim=(0, None), xlabel="steps")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    _as_costs(axes, "Cost against steps")
+
+
+def _as_costs(axes: "Axes", title: str) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set(title=title, ylabel="cost on training images", yscale="log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(_plainly)
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _accuracies(axes: "Axes", walks: Sequence[Walk]) -> None:
+    _against_seconds(axes, walks, "validation_accuracy", 100)
+    _against_seconds(axes, walks, "train_accuracy", 100, linewidth=0.8)
+    axes.set(title="Accuracy against seconds", ylabel="accuracy (%)", ylim=(0, 100))
+    bold, thin = axes.get_lines()[0], axes.get_lines()[len(walks)]
+    words = ["on validation images", "on training images"]
+    axes.legend([bold, thin], words, loc="upper left")  # where an untrained network leaves room
+
+
+def _against_seconds(axes: "Axes", walks: Sequence[Walk], what: str, scale: float = 1, **changes: Any) -> None:
+    """Plot what the looks know against time, which has to be seen in thousandths and in tens of a second alike."""
+    first = 0.5 * min(walk.looks[min(1, len(walk.looks) - 1)].seconds or 1e-3 for walk in walks)
+    for walk, style in zip(walks, line_styles(), strict=False):
+        times = [max(look.seconds, first) for look in walk.looks]
+        known = [np.nan if (value := getattr(look, what)) is None else scale * value for look in walk.looks]
+        # Until its first step is done, a training stands where it began.
+        axes.plot([times[0], *times[1:2], *times[1:]], [known[0], *known[0:1], *known[1:]], **style | changes)
+    axes.set(xscale="log", xlim=(first, None), xlabel="seconds of training")
+    axes.xaxis.set_major_formatter(_plainly)
+
+
+def _plainly(value: float, _: float = 0) -> str:
+    return f"{value:g}"
+
+
+def _paths(axes: "Axes", comparison: Comparison) -> None:
+    landscape = comparison.landscape
+    axes.set_title("The paths from above (ring: first weights)")
+    axes.grid(visible=False)
+    if landscape is None:
+        axes.text(0.5, 0.5, "different networks share no plane", ha="center", color=GREY, transform=axes.transAxes)
+        axes.set(xticks=[], yticks=[])
+        return
+    paths = landscape.plane.paths
+    _contours(axes, landscape)
+    _tracks(axes, paths)
+    first, second = 100 * landscape.plane.shares
+    axes.set(xlabel=f"first principal component ({first:.0f} %)", ylabel=f"second ({second:.0f} %)", aspect="equal")
+    shortest = min(paths, key=lambda points: float(np.ptp(points, axis=0).max()))
+    if np.ptp(shortest, axis=0).max() < SMALL * np.ptp(landscape.x):
+        _enlarge(axes, paths, shortest)
+
+
+def _tracks(axes: "Axes", paths: Sequence[Array], **changes: Any) -> None:
+    """Draw the paths, with a ring where they began and a mark where each came to."""
+    for points, style, marker in zip(paths, line_styles(), cycle(MARKERS), strict=False):
+        axes.plot(*points.T, **style | changes, zorder=3)
+        axes.plot(*points[-1], marker, color=style["color"], markersize=7, markeredgecolor="white", zorder=4)
+    axes.plot(*paths[0][0], "o", markersize=8, markerfacecolor="white", markeredgecolor="black", zorder=2.5)
+
+
+def _enlarge(axes: "Axes", paths: Sequence[Array], small: Array) -> None:
+    """Show the surroundings of a path that is too short to be seen, enlarged, where there is room."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    corner, shape = np.array([left, bottom]), np.array([right - left, top - bottom])
+    place = _room((np.concatenate(paths) - corner) / shape)
+    inset = axes.inset_axes((*place, INSET, INSET))
+    _tracks(inset, paths, marker=".", linewidth=1.2)
+    low, high = small.min(axis=0), small.max(axis=0)
+    half = shape * max((high - low) / shape) * 0.65
+    (x, y), (width, height) = (low + high) / 2 - half, 2 * half
+    inset.set(xlim=(x, x + width), ylim=(y, y + height), xticks=[], yticks=[])
+    inset.spines[:].set_visible(True)
+    inset.set_title(f"{INSET * shape[0] / width:.2g} times as large", fontsize=8, weight="normal", pad=2)
+    axes.indicate_inset_zoom(inset, edgecolor="black")
+
+
+def _room(points: Array) -> tuple[float, float]:
+    """Return the lower left corner of an inset that covers as few as may be of some points in the unit square."""
+    places = list(product(np.linspace(0.02, 0.98 - INSET, 9), repeat=2))
+    inside = [np.abs(points - place - INSET / 2).max(axis=1) < INSET / 2 + 0.05 for place in places]
+    best = min(range(len(places)), key=lambda number: np.count_nonzero(inside[number]))
+    return places[best]
+
+
+def _contours(axes: "Axes", landscape: Landscape) -> None:
+    costs = np.maximum(landscape.costs, LEAST_COST)
+    finite = costs[np.isfinite(costs)]
+    if not finite.size or not np.ptp(finite):
+        return  # level ground, or a training that diverged to where nothing can be computed
+    low, high = float(finite.min()), float(finite.max())
+    levels, costs = _levels(low, high), np.where(np.isfinite(costs), costs, np.nan)
+    x, y = landscape.x, landscape.y
+    axes.contourf(x, y, costs, [0.999 * low, *levels, 1.001 * high], norm="log", cmap="Greys_r", alpha=0.22)
+    lines = axes.contour(x, y, costs, levels, colors=GREY, linewidths=0.6)
+    axes.clabel(lines, fontsize=8, fmt=_plainly)
+
+
+def _levels(low: float, high: float) -> list[float]:
+    """Return round costs for contours: close enough together to show the ground, few enough to be labelled."""
+    from matplotlib.ticker import MaxNLocator
+
+    decades = range(floor(log10(low)), ceil(log10(high)))
+    steps = [step * 10.0**decade for decade in decades for step in (1, 1.5, 2, 3, 5, 7)]
+    round_ones = [level for level in steps if low < level < high]
+    if len(round_ones) >= 6:
+        return round_ones
+    return [float(level) for level in MaxNLocator(8).tick_values(low, high) if low < level < high]
