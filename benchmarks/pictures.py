@@ -108,8 +108,8 @@ def table(results: dict[str, Any]) -> str:
     text = "\n".join(lines).replace("%", " %")
     return (
         f"{text}\n\n`configs/default.yaml`, seed {about['seed']}: {results['test']:,} of {as_png['of']:,} test images "
-        f"are right as `eval` reads them, and {as_png['right']:,} as PNG files. Rows are of {COUNT:,} of them, the last "
-        f"two of 1,797 digits from scikit-learn. mnistnet {about['mnistnet']}, NumPy {about['numpy']}, "
+        f"are right as `eval` reads them, and {as_png['right']:,} as PNG files. Rows are of {COUNT:,} of them, the "
+        f"last two of 1,797 digits from scikit-learn. mnistnet {about['mnistnet']}, NumPy {about['numpy']}, "
         f"Pillow {about['pillow']}."
     )
 
