@@ -31,6 +31,7 @@ from mnistnet.errors import UsageError
 from mnistnet.evaluation import evaluate
 from mnistnet.network import Network
 from mnistnet.plane import fit_plane, survey
+from mnistnet.plots.comparison import draw_comparison
 from mnistnet.walks import Entrant, walk
 
 SMALL = ["train_images=400", "validation=100", "layer_sizes=[784,10]", "optimizer=sgd", "schedule=constant"]
@@ -339,7 +340,7 @@ def test_ctrl_c_ends_a_comparison_with_130_and_no_traceback(file: Path, mnist_di
 
 
 def test_the_figure_has_its_size_and_all_lines_in_it(pair: Comparison, tmp_path: Path) -> None:
-    plots.draw_comparison(pair, tmp_path / "walk.png")
+    draw_comparison(pair, tmp_path / "walk.png")
     with Image.open(tmp_path / "walk.png") as picture:
         assert picture.size == (1680, 1376)
         pixels = np.asarray(picture.convert("RGB"))
@@ -353,7 +354,7 @@ def test_the_figure_has_its_size_and_all_lines_in_it(pair: Comparison, tmp_path:
 
 def test_figures_for_print_are_the_same_bytes_every_time(pair: Comparison, tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg", "c.pdf"):
-        plots.draw_comparison(pair, tmp_path / name)
+        draw_comparison(pair, tmp_path / name)
     one, other, third = (path.read_bytes() for path in sorted(tmp_path.iterdir()))
     assert one.startswith(b"<?xml")
     assert one == other
@@ -372,7 +373,7 @@ def test_figures_for_print_are_the_same_bytes_every_time(pair: Comparison, tmp_p
 def test_a_figure_without_contours_is_drawn_all_the_same(
     pair: Comparison, tmp_path: Path, change: Callable[[Comparison], Comparison]
 ) -> None:
-    plots.draw_comparison(change(pair), tmp_path / "walk.png")
+    draw_comparison(change(pair), tmp_path / "walk.png")
     assert (tmp_path / "walk.png").stat().st_size > 10_000
 
 

@@ -76,7 +76,9 @@ def command(
     finally:
         progress.close()
     if plot:
-        plots.draw_comparison(comparison, plot)
+        from mnistnet.plots.comparison import draw_comparison
+
+        draw_comparison(comparison, plot)
     if as_json:
         click.echo(json.dumps(compare.as_json(comparison)))
         return
