@@ -1,4 +1,4 @@
-"""The figure of `mnistnet compare`: cost and accuracy of several trainings, and their paths over contours of the cost."""
+"""The figure of `mnistnet compare`: costs and accuracies of trainings, and their paths over contours of the cost."""
 
 from collections.abc import Sequence
 from itertools import cycle, product
