@@ -100,9 +100,10 @@ class Feeder:
             inputs[...] = pixels
             inputs /= WHITE
         masks = [mask[:n] for mask in self._masks[buffer]]
-        random = generator(self._seed, Use.DROPOUT, epoch, batch)
-        for mask, share in zip(masks, self._dropped, strict=True):
-            draw_mask(mask, share, random)
+        if masks:
+            random = generator(self._seed, Use.DROPOUT, epoch, batch)
+            for mask, share in zip(masks, self._dropped, strict=True):
+                draw_mask(mask, share, random)
         return Chunk(inputs, targets, labels, masks)
 
 

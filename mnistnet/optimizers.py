@@ -8,6 +8,7 @@ for weights only. A bias multiplies no activation, so a large one hides no sharp
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from math import sqrt
 from typing import ClassVar
 
@@ -20,13 +21,16 @@ BLOCK = 131_072  # numbers; measured against 4,096 ... all at once, see docs/exp
 Block = tuple[bool, list[Array]]
 """Whether it decays, and views of its parameters, gradient, moments and scratch space."""
 
+Pace = list[Array]
+"""The numbers of one step that are the same for all parameters."""
+
 
 class Optimizer(ABC):
     """Takes steps for one network. `state` names the arrays that a resumed training must find again.
 
     `parameters` and `gradient` are flat vectors of one length, kept by reference: fill `gradient`, then `step`.
-    The first `weight_count` parameters are weights. Several threads can share a step: one calls `prepare`, then
-    each calls `move` with blocks of its own.
+    The first `weight_count` parameters are weights. Several threads can share a step: each calls `move` with blocks of
+    its own, and the same `pace`.
     """
 
     moments: ClassVar[tuple[str, ...]] = ()
@@ -36,7 +40,6 @@ class Optimizer(ABC):
         self.steps = 0
         self.state: dict[str, Array] = {name: np.zeros_like(parameters) for name in self.moments}
         self._vectors = (parameters, gradient, *self.state.values())
-        self._keep = 1.0
         self._all = self.blocks(slice(0, weight_count), slice(weight_count, parameters.size))
 
     def blocks(self, weights: slice, biases: slice) -> list[Block]:
@@ -54,21 +57,24 @@ class Optimizer(ABC):
     @QUIETLY
     def step(self, learning_rate: float) -> None:
         """Move all parameters once, against the gradient."""
-        self.prepare(learning_rate)
-        self.move(self._all)
-
-    def prepare(self, learning_rate: float) -> None:
-        """Begin a step: work out what is the same for all blocks."""
         self.steps += 1
-        self._keep = 1 - learning_rate * self.weight_decay
-        self._prepare(learning_rate)
+        self.move(self._all, self.pace(self.steps, learning_rate))
 
-    def move(self, blocks: list[Block]) -> None:
-        """Take the step for these blocks."""
+    def pace(self, step: int, learning_rate: float) -> Pace:
+        """Return what is the same for all blocks in a step, counted from 1: what decay leaves, then `_pace`."""
+        return [self._number(x) for x in (1 - learning_rate * self.weight_decay, *self._pace(step, learning_rate))]
+
+    def move(self, blocks: list[Block], pace: Pace) -> None:
+        """Take a step for these blocks."""
+        keep, *constants = pace
         for decays, block in blocks:
-            if decays and self._keep != 1:
-                block[0] *= self._keep
-            self._update(*block)
+            if decays and self.weight_decay:
+                block[0] *= keep
+            self._update(*block, *constants)
+
+    def _number(self, value: float) -> Array:
+        """Return a number as NumPy takes it fastest."""
+        return np.array(value, self._vectors[0].dtype)
 
     def restore(self, state: dict[str, Array], steps: int) -> None:
         """Continue from another optimizer's `state` and `steps`."""
@@ -77,23 +83,23 @@ class Optimizer(ABC):
         self.steps = steps
 
     @abstractmethod
-    def _prepare(self, learning_rate: float) -> None:
-        """Work out what is the same for all blocks of this step."""
+    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+        """Return the constants of a step."""
 
     @abstractmethod
     def _update(self, *block: Array) -> None:
-        """Move one block: its parameters, gradient, moments and scratch space, each a view."""
+        """Move one block: its parameters, gradient, moments and scratch space, each a view; then the constants."""
 
 
 class Sgd(Optimizer):
     """Stochastic gradient descent: w -= learning_rate * g. The drunk man's step (chapter 3, 9:33)."""
 
-    def _prepare(self, learning_rate: float) -> None:
-        self._rate = learning_rate
+    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+        return (learning_rate,)
 
     def _update(self, *block: Array) -> None:
-        w, g, scratch = block
-        np.multiply(g, self._rate, out=scratch)
+        w, g, scratch, rate = block
+        np.multiply(g, rate, out=scratch)
         w -= scratch
 
 
@@ -114,14 +120,14 @@ class Momentum(Optimizer):
         super().__init__(parameters, gradient, weight_count, weight_decay=weight_decay)
         self.momentum = momentum
 
-    def _prepare(self, learning_rate: float) -> None:
-        self._rate = learning_rate
+    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+        return (learning_rate,)
 
     def _update(self, *block: Array) -> None:
-        w, g, v, scratch = block
+        w, g, v, scratch, rate = block
         v *= self.momentum
         v += g
-        np.multiply(v, self._rate, out=scratch)
+        np.multiply(v, rate, out=scratch)
         w -= scratch
 
 
@@ -129,12 +135,12 @@ class Nesterov(Momentum):
     """Momentum that looks ahead (Sutskever et al. 2013): v as before; w -= learning_rate * (g + momentum * v)."""
 
     def _update(self, *block: Array) -> None:
-        w, g, v, scratch = block
+        w, g, v, scratch, rate = block
         v *= self.momentum
         v += g
         np.multiply(v, self.momentum, out=scratch)
         scratch += g
-        scratch *= self._rate
+        scratch *= rate
         w -= scratch
 
 
@@ -167,22 +173,21 @@ class Adam(Optimizer):
         super().__init__(parameters, gradient, weight_count, weight_decay=weight_decay)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
-    def _prepare(self, learning_rate: float) -> None:
-        c = sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
-        self._rate = learning_rate * (1 - self.beta1) / ((1 - self.beta1**self.steps) * c)
-        self._epsilon = self.epsilon / c
+    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+        c = sqrt((1 - self.beta2) / (1 - self.beta2**step))
+        return learning_rate * (1 - self.beta1) / ((1 - self.beta1**step) * c), self.epsilon / c
 
     def _update(self, *block: Array) -> None:
-        w, g, first, second, scratch = block
+        w, g, first, second, scratch, rate, epsilon = block
         first *= self.beta1
         first += g
         np.multiply(g, g, out=scratch)
         second *= self.beta2
         second += scratch
         np.sqrt(second, out=scratch)
-        scratch += self._epsilon
+        scratch += epsilon
         np.divide(first, scratch, out=scratch)
-        scratch *= self._rate
+        scratch *= rate
         w -= scratch
 
 

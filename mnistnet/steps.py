@@ -1,8 +1,9 @@
-"""A training step, shared among threads that each do a part of the same sums.
+"""Training steps, shared among threads that each do a part of the same sums.
 
 Two rounds make a step. In the first each thread carries its rows of the batch forward and their wishes back to the
 deltas; in the second, when all deltas are known, it works out the gradient of its share of the neurons and moves
-them. No part of a round needs a result of another, so a step has only two meeting places. The matrix library works
+them. No part of a round needs a result of another, so threads meet twice a step and are else on their own, for as
+many steps as there are batches at hand. The matrix library works
 with one thread meanwhile: its own threads meet in every product, wait for each other in busy loops, and lose ten
 times what they gain when another program runs.
 """
@@ -10,6 +11,7 @@ times what they gain when another program runs.
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from itertools import accumulate, pairwise
 from queue import SimpleQueue
 from threading import Thread
@@ -22,7 +24,7 @@ from mnistnet.functions import QUIETLY, Array
 from mnistnet.network import Gradients, Network, Trace
 from mnistnet.optimizers import Optimizer
 
-WORTH_A_THREAD = 2**23  # multiplications in a step's largest matrix product; see docs/experiments.md
+WORTH_A_THREAD = 2**22  # multiplications in a step's largest matrix product; see docs/experiments.md
 LEAST_ROWS = 32
 
 Task = Callable[[int], object]
@@ -43,6 +45,10 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return limits
 
 
+class LeftAloneError(Exception):
+    """Raised in a thread that waits for another one which has failed."""
+
+
 class Team:
     """Threads that do a task's parts at the same time, the caller's being the first. Use it in a `with` block."""
 
@@ -50,6 +56,7 @@ class Team:
         self.size = size
         self._tasks: list[SimpleQueue[Task | None]] = [SimpleQueue() for _ in range(size - 1)]
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._hang_bells()
         for part, tasks in enumerate(self._tasks, 1):
             Thread(target=self._work, args=(part, tasks), name=f"mnistnet-step-{part}", daemon=True).start()
 
@@ -66,19 +73,41 @@ class Team:
         """Call `task` with the number of each part, and return when all are done. Raises what a part raised."""
         for tasks in self._tasks:
             tasks.put(task)
-        task(0)
-        for error in [self._done.get() for _ in self._tasks]:
-            if error:
-                raise error
+        errors = [self._attempt(task, 0), *(self._done.get() for _ in self._tasks)]
+        found = [error for error in errors if error]
+        if found:
+            self._hang_bells()
+            raise next((error for error in found if not isinstance(error, LeftAloneError)), found[0])
+
+    def meet(self, part: int) -> None:
+        """Return when all parts have called this as often as `part` has."""
+        turn = self._turns[part] = 1 - self._turns[part]
+        for other, bells in enumerate(self._bells):
+            if other != part:
+                bells[turn].put(True)
+        for _ in range(self.size - 1):
+            if not self._bells[part][turn].get():
+                raise LeftAloneError
+
+    def _hang_bells(self) -> None:
+        # Two a part, used by turns: who is early for the next meeting does not disturb the one that is going on.
+        self._bells: list[list[SimpleQueue[bool]]] = [[SimpleQueue(), SimpleQueue()] for _ in range(self.size)]
+        self._turns = [0] * self.size
 
     def _work(self, part: int, tasks: "SimpleQueue[Task | None]") -> None:
         while task := tasks.get():
-            error: BaseException | None = None
-            try:
-                task(part)
-            except BaseException as problem:  # the caller's, whatever it is
-                error = problem
-            self._done.put(error)
+            self._done.put(self._attempt(task, part))
+
+    def _attempt(self, task: Task, part: int) -> BaseException | None:
+        """Do a part of a task; return what went wrong, of which all who wait for this part hear."""
+        try:
+            task(part)
+        except BaseException as error:  # the caller's, whatever it is
+            for bell in (bell for bells in self._bells for bell in bells):
+                for _ in range(self.size):
+                    bell.put(False)
+            return error
+        return None
 
 
 class Share(NamedTuple):
@@ -110,16 +139,18 @@ class _Part(NamedTuple):
     """What one thread works with, in batches of one size: views of the arrays that all share."""
 
     rows: slice
-    trace: Trace
+    whole: Trace  # of all rows
+    trace: Trace  # of its rows
     wishes: Gradients  # of its rows
     sums: Gradients  # of its neurons
 
 
 class Stepper:
-    """Takes the steps of one training in batches of the sizes given, with memory that is made once.
+    """Takes the steps of one training in batches of a size, and smaller ones at an epoch's end, in its own memory.
 
-    `keep` is dropout's, for each hidden layer. `average`, if there is one, follows the network's parameters: their
-    mean over all steps, until there have been 1 / (1 - decay), and from then on their exponential mean.
+    `batch_sizes` are all that will come. `keep` is dropout's, for each hidden layer. `average`, if there is one,
+    follows the network's parameters: their mean over all steps, until there have been 1 / (1 - decay), and from then
+    on their exponential mean.
     """
 
     def __init__(
@@ -135,52 +166,65 @@ class Stepper:
         decay: float = 0.0,
     ) -> None:
         self._network, self._optimizer, self._team, self._decay = network, optimizer, team, decay
-        self._traces: dict[int, Trace] = {}
-        self._parts: dict[int, list[_Part]] = {}
+        self._batch_size = batch_sizes[0]
         dealt = shares(network.layer_sizes, team.size)
+        self._parts: list[dict[int, _Part]] = [{} for _ in dealt]
         for size in batch_sizes:
-            trace, gradients = network.trace(size), network.gradients(size, gradient)
-            trace.keep = keep
-            self._traces[size] = trace
+            whole, gradients = network.trace(size), network.gradients(size, gradient)
+            whole.keep = keep
             cuts = [size * number // team.size for number in range(team.size + 1)]
-            self._parts[size] = [
-                _Part(rows, trace.of_rows(rows), gradients.of_rows(rows), gradients.of_neurons(share.runs))
-                for rows, share in zip(map(slice, cuts, cuts[1:]), dealt, strict=True)
-            ]
+            for parts, share, rows in zip(self._parts, dealt, map(slice, cuts, cuts[1:]), strict=True):
+                views = whole.of_rows(rows), gradients.of_rows(rows), gradients.of_neurons(share.runs)
+                parts[size] = _Part(rows, copy(whole), *views)
         self._blocks = [optimizer.blocks(share.weights, share.biases) for share in dealt]
         self._averages = [_averages(network.parameters, average, share) for share in dealt]
 
-    def step(self, inputs: Array, targets: Array, masks: Sequence[Array], learning_rate: float) -> Array:
-        """Move the network once, downhill on one batch, and return the logits it was based on.
+    def run(self, inputs: Array, targets: Array, masks: Sequence[Array], rates: Sequence[float], logits: Array) -> None:
+        """Move the network downhill on batch after batch, once each, and note the logits that each was based on.
 
-        `inputs` (n, pixels), `targets` (n, classes) and for dropout `masks` (n, neurons) of each hidden layer.
+        `inputs` (n, pixels), `targets` and `logits` (n, classes) and for dropout `masks` (n, neurons) of each hidden
+        layer hold the batches one after the other; `rates` has a learning rate for each.
         """
-        trace = self._traces[len(inputs)]
-        trace.activations[0] = inputs
-        self._batch = self._parts[len(inputs)], inputs, targets, masks
-        self._trace = trace
-        self._optimizer.prepare(learning_rate)
-        self._team.run(self._wish)
-        self._team.run(self._move)
-        return trace.logits
+        if self._team.size == 1:
+            self._walk(0, inputs, targets, masks, rates, logits)
+        else:
+            self._team.run(lambda part: self._walk(part, inputs, targets, masks, rates, logits))
+        self._optimizer.steps += len(rates)
 
     @QUIETLY
-    def _wish(self, number: int) -> None:
-        parts, inputs, targets, masks = self._batch
-        rows, trace, wishes, _ = parts[number]
-        trace.masks = [mask[rows] for mask in masks]
-        self._network.forward(inputs[rows], trace)
-        self._network.backward_deltas(trace, targets[rows], wishes)
-
-    @QUIETLY
-    def _move(self, number: int) -> None:
-        self._network.backward_parameters(self._trace, self._batch[0][number].sums)
-        self._optimizer.move(self._blocks[number])
-        for average, values, scratch in self._averages[number]:
-            steps = self._optimizer.steps
-            np.subtract(values, average, out=scratch)
-            np.multiply(scratch, 1 - min(self._decay, (steps - 1) / steps), out=scratch)
-            np.add(average, scratch, out=average)
+    def _walk(
+        self,
+        number: int,
+        inputs: Array,
+        targets: Array,
+        masks: Sequence[Array],
+        rates: Sequence[float],
+        logits: Array,
+    ) -> None:
+        """Do one thread's part of each step."""
+        network, optimizer, parts, size = self._network, self._optimizer, self._parts[number], self._batch_size
+        blocks, averages, step = self._blocks[number], self._averages[number], optimizer.steps
+        meet: Callable[[], object] = (lambda: None) if self._team.size == 1 else (lambda: self._team.meet(number))
+        for start, rate in zip(range(0, len(inputs), size), rates, strict=True):
+            batch = inputs[start : start + size]
+            part = parts[len(batch)]
+            own = slice(start + part.rows.start, start + part.rows.stop)
+            trace = part.trace
+            if masks:
+                trace.masks = [mask[own] for mask in masks]
+            network.feed_forward(inputs[own], trace)
+            network.backward_deltas(trace, targets[own], part.wishes)
+            logits[own] = trace.logits
+            meet()  # all deltas are known
+            part.whole.activations[0] = batch
+            network.backward_parameters(part.whole, part.sums)
+            step += 1
+            optimizer.move(blocks, optimizer.pace(step, rate))
+            for average, values, scratch in averages:
+                np.subtract(values, average, out=scratch)
+                np.multiply(scratch, 1 - min(self._decay, (step - 1) / step), out=scratch)
+                np.add(average, scratch, out=average)
+            meet()  # all parameters have moved
 
 
 def _averages(values: Array, average: Array | None, share: Share) -> list[tuple[Array, Array, Array]]:

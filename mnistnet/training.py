@@ -191,12 +191,10 @@ class _Epoch:
         tally, step = _Tally(self.state.network), 0
         for chunk in self.feeder.chunks(order, self.state.epoch + 1):
             logits = self._logits[: len(chunk)]
-            first_step = step
-            for rows in chunk.batches(self.batch_size):
-                self.learning_rate = self._learning_rate(step)
-                masks = [mask[rows] for mask in chunk.masks]
-                logits[rows] = self._stepper.step(chunk.inputs[rows], chunk.targets[rows], masks, self.learning_rate)
-                step += 1
+            first_step, step = step, step + -(-len(chunk) // self.batch_size)
+            rates = [self._learning_rate(number) for number in range(first_step, step)]
+            self._stepper.run(chunk.inputs, chunk.targets, chunk.masks, rates, logits)
+            self.learning_rate = rates[-1]
             bad_row = tally.add(logits, chunk)
             if bad_row is not None:
                 raise self._diverged(first_step + bad_row // self.batch_size)

@@ -141,8 +141,10 @@ def _steps(
             for rows in chunk.batches(entrant.batch_size):
                 at = epoch + step * length
                 rate = config.learning_rate * config.schedule.factor(at, limit.epochs(at, clock.seconds), length)
-                masks = [mask[rows] for mask in chunk.masks]
-                yield stepper.step(chunk.inputs[rows], chunk.targets[rows], masks, rate), chunk.targets[rows]
+                inputs, targets, masks = chunk.inputs[rows], chunk.targets[rows], [mask[rows] for mask in chunk.masks]
+                logits = np.empty_like(targets)
+                stepper.run(inputs, targets, masks, [rate], logits)
+                yield logits, targets
                 step += 1
         epoch += 1
 

@@ -51,7 +51,8 @@ def test_threads_take_the_step_that_one_would_take(name: str, threads: int) -> N
             trace = alone.forward(inputs, alone.trace(size))
             own[...] = alone.backward(trace, target, gradients[size]).flat
             expected.step(0.1)
-            logits = stepper.step(inputs, target, (), 0.1)
+            logits = np.empty_like(target)
+            stepper.run(inputs, target, (), [0.1], logits)
             assert np.allclose(logits, trace.logits, rtol=1e-12, atol=1e-14)
     assert np.allclose(together.parameters, alone.parameters, rtol=1e-11, atol=1e-13)
 
@@ -64,7 +65,7 @@ def test_the_average_is_a_plain_mean_first_and_an_exponential_one_later() -> Non
     with Team(1) as team:
         stepper = Stepper(network, optimizer, flat, [1], team, average=average, decay=0.75)
         for _ in range(6):
-            stepper.step(np.ones((1, 2)), np.ones((1, 1)), (), 1.0)
+            stepper.run(np.ones((1, 2)), np.ones((1, 1)), (), [1.0], np.empty((1, 1)))
             seen.append(network.parameters.copy())
             if len(seen) <= 4:
                 assert np.allclose(average, np.mean(seen, axis=0))
@@ -90,6 +91,31 @@ def test_what_goes_wrong_in_a_thread_reaches_the_caller_and_the_team_ends() -> N
         if thread.name.startswith("mnistnet-step"):
             thread.join(timeout=5)
     assert threading.active_count() <= before
+
+
+def test_threads_meet_as_often_as_they_like_and_nobody_goes_ahead() -> None:
+    arrived: list[int] = []
+
+    def walk(part: int) -> None:
+        for number in range(200):
+            arrived.append(number)
+            team.meet(part)
+            assert arrived.count(number) == 3
+
+    with Team(3) as team:
+        team.run(walk)
+
+
+def test_who_waits_for_a_thread_that_fails_is_not_left_waiting() -> None:
+    def fail(part: int) -> None:
+        if part == 1:
+            raise ZeroDivisionError("in part 1")
+        team.meet(part)
+
+    with Team(3) as team:
+        with pytest.raises(ZeroDivisionError, match="in part 1"):
+            team.run(fail)
+        team.run(team.meet)
 
 
 def test_small_steps_stay_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
