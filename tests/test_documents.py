@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from mnistnet.cli import COMMANDS, cli
 from mnistnet.config import Config
+from scripts import commands
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -69,6 +70,10 @@ def test_the_examples_of_each_help_text_parse(command: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert f"| `mnistnet {command}" in README
+
+
+def test_the_page_of_commands_says_what_help_says() -> None:
+    assert commands.PAGE.read_text(encoding="utf-8") == commands.page()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

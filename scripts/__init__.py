@@ -1,0 +1,1 @@
+"""Write pages in docs/ from what the program itself says."""
