@@ -13,8 +13,8 @@ from mnistnet.cli import cli
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 HEAD = """# Commands
 
-What `--help` says, made by `python -m scripts.commands`. Results go to stdout, progress and errors to stderr. Exit codes:
-0 done, 1 an error, 2 wrong usage or config, 130 interrupted, 143 terminated.
+What `--help` says, made by `python -m scripts.commands`. Results go to stdout, progress and errors to stderr. Exit
+codes: 0 done, 1 an error, 2 wrong usage or config, 130 interrupted, 143 terminated.
 """
 
 
