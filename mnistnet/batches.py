@@ -18,7 +18,6 @@ from mnistnet.config import Config
 from mnistnet.datasets import Examples
 from mnistnet.functions import Array
 from mnistnet.randomness import Use, generator
-from mnistnet.registry import DATASETS
 
 CHUNK = 2048  # examples; a chunk of MNIST is 6 MB as float32
 WHITE = np.float32(255)
@@ -64,7 +63,7 @@ class Feeder:
         sizes = hidden if self._dropped else []
         self._masks = [[np.empty((self.rows, size), np.float32) for size in sizes] for _ in range(buffers)]
         self._smooth_one_hot = smoothed(np.eye(classes, dtype=np.float32), config.label_smoothing)
-        self._augment = Augmenter(config.augment, DATASETS[config.dataset].shape) if config.augment else None
+        self._augment = Augmenter(config.augment, examples.shape) if config.augment else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mnistnet-feeder")
 
     def __enter__(self) -> "Feeder":

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 import numpy as np
@@ -19,11 +19,13 @@ from msgspec import Meta
 from mnistnet import __version__, npz
 from mnistnet import config as configs
 from mnistnet.config import Config
+from mnistnet.datasets import Store
 from mnistnet.errors import CheckpointError, ConfigError
 from mnistnet.files import atomic_write, reason
 from mnistnet.functions import Array
 from mnistnet.network import Network, parameter_count
 from mnistnet.npz import FormatError
+from mnistnet.registry import DATASETS
 
 FORMAT = 1
 LARGEST_HEADER = 1 << 20  # bytes
@@ -43,10 +45,15 @@ class Best(TypedDict):
 
 
 class Origin(TypedDict):
-    """The data set a network has learned from: its name, and the SHA-256 of each of its files."""
+    """The data set a network has learned from: its name, and the SHA-256 of each of its files.
+
+    Of a data set of one's own also the names of the classes and an image's rows and columns, which nothing else tells.
+    """
 
     name: Words
     sha256: dict[Words, Words]
+    labels: NotRequired[Annotated[list[Words], Meta(min_length=2, max_length=256)]]
+    shape: NotRequired[Annotated[list[Annotated[int, Meta(ge=1, le=1_000_000)]], Meta(min_length=2, max_length=2)]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,20 @@ class Checkpoint:
     versions: Mapping[str, str] = field(default_factory=lambda: {"mnistnet": __version__, "numpy": np.__version__})
     training: Mapping[str, Array] | None = None
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        spec = DATASETS.get(self.config.dataset)
+        numbers = map(str, range(self.config.layer_sizes[-1]))
+        return spec.labels if spec else tuple(self.dataset.get("labels") or numbers)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The rows and columns of the images it takes."""
+        spec = DATASETS.get(self.config.dataset)
+        rows, columns = spec.shape if spec else self.dataset.get("shape") or (1, self.config.layer_sizes[0])
+        return rows, columns
+
     def header(self) -> dict[str, Any]:
         """Return what the file's header holds, as plain values in a fixed order."""
         return {
@@ -86,6 +107,14 @@ class Checkpoint:
             "threads": self.threads,
             "temperature": self.temperature,
         }
+
+
+def origin(store: Store) -> Origin:
+    """Return what a header says about the data in a store."""
+    spec, known = store.spec, Origin(name=store.spec.name, sha256=store.hashes())
+    return (
+        known if spec.name in DATASETS and spec.files else {**known, "labels": [*spec.labels], "shape": [*spec.shape]}
+    )
 
 
 class _Stamp(msgspec.Struct):
@@ -151,6 +180,7 @@ def load(path: Path, *, training: bool = False) -> Checkpoint:
 def _load(file: npz.Reader, training: bool) -> Checkpoint:
     header = _parse_header(file.text("header", LARGEST_HEADER))
     config = configs.from_mapping(header.config, source="the config in its header")
+    _check_origin(header.dataset, config)
     network = _read_network(file, config)
     return Checkpoint(
         config=config,
@@ -185,6 +215,14 @@ def _parse_header(text: bytes) -> _Header:
     if header.best["epoch"] > header.epoch or any(len(column) != header.epoch for column in header.metrics.values()):
         raise FormatError(f"its header: the metrics or the best epoch do not fit the {header.epoch} epochs it claims")
     return header
+
+
+def _check_origin(dataset: Origin, config: Config) -> None:
+    """Raise FormatError where names of classes or the shape of images do not fit the network."""
+    rows, columns = dataset.get("shape") or (1, config.layer_sizes[0])
+    labels = dataset.get("labels") or [""] * config.layer_sizes[-1]
+    if rows * columns != config.layer_sizes[0] or len(labels) != config.layer_sizes[-1]:
+        raise FormatError("its header: the data set's labels or shape do not fit the config's layer_sizes")
 
 
 def _read_network(file: npz.Reader, config: Config) -> Network:

@@ -4,6 +4,7 @@ Unknown keys, wrong types, values out of range and choices that contradict each 
 file, line, key, what was expected and what was found.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,10 +15,10 @@ from msgspec import Meta, Struct
 
 from mnistnet import strict_yaml
 from mnistnet.augment import Ciresan2010, Default, Simard2003
-from mnistnet.config_errors import explain_invalid, found
+from mnistnet.config_errors import choice, explain_invalid, found
 from mnistnet.errors import ConfigError
 from mnistnet.files import reason
-from mnistnet.registry import DATASETS
+from mnistnet.registry import DATASETS, DatasetSpec
 from mnistnet.schedules import Constant, Cosine, OneCycle, Step
 
 Share = Annotated[float, Meta(ge=0, lt=1)]
@@ -57,7 +58,7 @@ class EarlyStopping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that decides what a training does. docs/config.md explains each key."""
 
-    dataset: Literal["mnist", "fashion_mnist", "kmnist"] = "mnist"
+    dataset: Annotated[str, Meta(min_length=1, max_length=1000)] = "mnist"  # or the path of a folder: own_data.py
     train_images: Count | Literal["all"] = "all"
     validation: Annotated[int, Meta(ge=0, le=10_000_000)] = 5000
     layer_sizes: Annotated[tuple[Annotated[int, Meta(ge=1, le=1_000_000)], ...], Meta(min_length=2, max_length=64)] = (
@@ -109,6 +110,9 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
     places = {key: f"{source}:{line}" for key, line in document.lines.items()}
     for override in overrides:
         _override(values, override, places)
+    word = values.get("dataset")
+    if isinstance(word, str) and word not in DATASETS and os.sep not in word and Path(word).is_dir():
+        values["dataset"] = f"./{word}"  # spelt so that a checkpoint's header says by itself that it is a path
     return from_mapping(values, places, source)
 
 
@@ -134,19 +138,29 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
             f"{places.get(('dropout',), source)}: dropout: expected one number, or a list with one for each of the "
             f"{hidden} hidden layers, found {len(config.dropout)} numbers"
         )
-    spec = DATASETS[config.dataset]
-    check_layer_sizes(config, spec.pixels, len(spec.labels), places.get(("layer_sizes",), source))
+    if config.dataset in DATASETS:
+        check_layer_sizes(config, DATASETS[config.dataset], places.get(("layer_sizes",), source))
+    elif not any(separator in config.dataset for separator in "/\\") or not config.dataset.isprintable():
+        place = places.get(("dataset",), source)
+        raise ConfigError(f"{place}: dataset: {expected_dataset(config.dataset)}, found {found(config.dataset)}")
     return config
 
 
-def check_layer_sizes(config: Config, pixels: int, classes: int, source: str = "config") -> None:
-    """Raise ConfigError unless the first layer takes such images and the last has a neuron for each class."""
-    sizes = config.layer_sizes
-    for position, expected, what in ((0, pixels, "pixels of an image"), (len(sizes) - 1, classes, "classes")):
+def expected_dataset(word: str) -> str:
+    """Return what may be written in the place of a data set's name that there is none of, the nearest name first."""
+    return f"expected {choice(list(DATASETS), word)}, or the path of a folder of your own, such as ./my_data"
+
+
+def check_layer_sizes(config: Config, spec: DatasetSpec, source: str = "config") -> None:
+    """Raise ConfigError unless the first layer takes the data set's images and the last has a neuron a class."""
+    sizes, (rows, columns) = config.layer_sizes, spec.shape
+    pixels, classes = f"pixels of an image of {spec.name} ({rows}x{columns})", f"classes of {spec.name}"
+    for position, expected, what in ((0, spec.pixels, pixels), (len(sizes) - 1, len(spec.labels), classes)):
         if sizes[position] != expected:
+            fitting = [spec.pixels, *sizes[1:-1], len(spec.labels)]
             raise ConfigError(
-                f"{source}: layer_sizes[{position}]: expected {expected}, the {what} of {config.dataset}, "
-                f"found {sizes[position]}"
+                f"{source}: layer_sizes[{position}]: expected {expected}, the {what}, found {sizes[position]}; "
+                f"layer_sizes: {fitting} fits"
             )
 
 
@@ -174,6 +188,8 @@ def json_schema() -> dict[str, Any]:
             "anyOf": [{"enum": words}, section],
             "default": section.pop("default", None),
         }
+    config["properties"]["dataset"] = {"anyOf": [{"enum": list(DATASETS)}, {"type": "string", "pattern": "[/\\\\]"}]}
+    config["properties"]["dataset"]["default"] = Config().dataset
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mnistnet config", **schema}
 
 

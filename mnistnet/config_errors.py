@@ -109,11 +109,11 @@ def _describe(kind: Any, value: Any) -> str:
         rest = [k for k in kind.types if k not in structs]
         if structs:
             word = value.get("name") if isinstance(value, dict) else value
-            return _choice([str(k.tag) for k in structs], word)
+            return choice([str(k.tag) for k in structs], word)
         return " or ".join(_describe(k, value) for k in rest)
     match kind:
         case msgspec.inspect.LiteralType():
-            return _choice([str(v) for v in kind.values], value)
+            return choice([str(v) for v in kind.values], value)
         case msgspec.inspect.IntType():
             return "a whole number" + _range(kind)
         case msgspec.inspect.FloatType():
@@ -123,12 +123,17 @@ def _describe(kind: Any, value: Any) -> str:
             return f"a list{length}, each {_describe(kind.item_type, None)}"
         case msgspec.inspect.NoneType():
             return "null"
+        case msgspec.inspect.StrType():
+            length = f" of {kind.min_length:,} to {kind.max_length:,} letters" if kind.max_length else ""
+            return "text" + length
         case msgspec.inspect.StructType():
             return f"a mapping with the keys {', '.join(field.encode_name for field in kind.fields)}"
     return "another value"
 
 
-def _choice(words: list[str], value: Any) -> str:
+def choice(words: list[str], value: Any) -> str:
+    """Return the words to choose from, those like `value` first."""
+
     def likeness(word: str) -> float:
         return SequenceMatcher(None, word, str(value).lower()).ratio()
 

@@ -1,7 +1,7 @@
 """From a data set's name to arrays: find its files, verify, heal or fetch them, read them, split them.
 
 Images stay uint8; whoever computes with them divides by 255. Nothing is believed because of where it lies: every
-load compares the SHA-256 of every file it reads with the published one.
+load compares the SHA-256 of every file it reads with the published one, or that of what is packed in it.
 """
 
 import hashlib
@@ -31,15 +31,21 @@ log = logging.getLogger(__name__)
 
 ENVIRONMENT_FOLDER = "MNISTNET_DATA_DIR"
 ENVIRONMENT_MIRROR = "MNISTNET_MIRROR"
+GZIP = b"\x1f\x8b"  # how a gzip file begins
+MOST_OFTEN = 16  # times the published size that a file packed otherwise may have: MNIST not packed at all has 5
 PATIENCE = 2.0  # seconds to wait for another process before saying that we do
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Images, uint8 of shape (n, pixels), 0 black to 255 white, and their labels, uint8 of shape (n,)."""
+    """Images, uint8 of shape (n, pixels), 0 black to 255 white, and their labels, uint8 of shape (n,).
+
+    `shape`: an image's rows and columns.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8]
+    shape: tuple[int, int] = (28, 28)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,7 +55,7 @@ class Examples:
 
     def take(self, indices: npt.NDArray[np.intp]) -> "Examples":
         """Return the examples at `indices`, in that order, copied."""
-        return Examples(np.take(self.images, indices, axis=0), np.take(self.labels, indices))
+        return Examples(np.take(self.images, indices, axis=0), np.take(self.labels, indices), self.shape)
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Store:
         """Read the "train" or the "test" files, verified. Raises DataError."""
         images = idx.parse(self._content(part, "images"), 3, self._name(part, "images"))
         labels = idx.parse(self._content(part, "labels"), 1, self._name(part, "labels"))
-        return _checked(images, labels, len(self.spec.labels), str(self.folder))
+        return checked(images, labels, len(self.spec.labels), str(self.folder))
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each file by name, which say exactly which data a network has seen."""
@@ -82,6 +88,15 @@ class Store:
     def verify(self) -> list[RemoteFile]:
         """Verify all files now, fetch what is missing or damaged, and return the files that were fetched."""
         return [file for file in self.spec.files if self._read(file) is None and self._mend(file).fetched]
+
+    def states(self) -> dict[str, str]:
+        """Return for each file whether it is "verified", "damaged" or "missing". Fetches and writes nothing."""
+        return {file.name: self._state(file) for file in self.spec.files}
+
+    def _state(self, file: RemoteFile) -> str:
+        if self._read(file) is not None:
+            return "verified"
+        return "damaged" if os.path.lexists(self.folder / file.name) else "missing"
 
     def _name(self, part: str, kind: str) -> str:
         return str(self.folder / NAMES[part, kind])
@@ -97,17 +112,18 @@ class Store:
         return _unpacked(packed, file.content_sha256, self._name(part, kind))
 
     def _read(self, file: RemoteFile) -> bytes | None:
-        """Return the content of a file if it is the published one, else None."""
+        """Return a file's bytes if it is the published one, or holds the same, packed otherwise; else None."""
         path = self.folder / file.name
         try:
-            content = path.read_bytes() if path.stat().st_size == file.size else b""
+            content = path.read_bytes() if path.stat().st_size <= MOST_OFTEN * file.size else b""
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:
             raise DataError(
                 f"{path}: cannot be read: {reason(error)}; make it readable, or choose another folder with --data-dir"
             ) from None
-        return content if hashlib.sha256(content).hexdigest() == file.sha256 else None
+        same = hashlib.sha256(content).hexdigest() == file.sha256 or _holds(content, file)
+        return content if same else None
 
     def _mend(self, file: RemoteFile) -> "_Mended":
         """Fetch a missing or damaged file, and set a damaged one aside.
@@ -170,18 +186,28 @@ def store(
     on_progress: "Progress | None" = None,
 ) -> Store:
     """Return the store of a data set: in `data_dir`, else MNISTNET_DATA_DIR, else ./data where it holds the data
-    set's files, else the user's cache folder. Each data set has a subfolder of its name.
+    set's files, else the user's cache folder. Each data set has a subfolder of its name, where "-" is as good as "_".
     """
     own, here = os.environ.get(ENVIRONMENT_FOLDER), Path("data")
     if data_dir is None and own:
         data_dir = Path(own)
-    if data_dir is None and any((here / spec.name / file.name).is_file() for file in spec.files):
+    if data_dir is None and any(_holds_files(here / name, spec) for name in _names(spec)):
         data_dir = here
     if data_dir is None:
         data_dir = cache_folder() / "data"
     with suppress(RuntimeError):  # "~name" without such a user: then it is a folder's name
         data_dir = data_dir.expanduser()
-    return Store(spec, data_dir / spec.name, tuple(mirrors), on_progress)
+    filled = [data_dir / name for name in _names(spec) if _holds_files(data_dir / name, spec)]
+    return Store(spec, filled[0] if filled else data_dir / spec.name, tuple(mirrors), on_progress)
+
+
+def _names(spec: DatasetSpec) -> tuple[str, str]:
+    """Return what the folder of a data set may be called; Debian's `dataset-fashion-mnist` calls it `fashion-mnist`."""
+    return spec.name, spec.name.replace("_", "-")
+
+
+def _holds_files(folder: Path, spec: DatasetSpec) -> bool:
+    return any((folder / file.name).is_file() for file in spec.files)
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[object]:
@@ -224,12 +250,25 @@ def split(examples: Examples, validation: int, train_images: int | None, seed: i
     return train, examples.take(np.sort(order[:validation])) if validation else None
 
 
-def _checked(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], classes: int, where: str) -> Examples:
+def checked(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], classes: int, where: str) -> Examples:
+    """Return images (n, rows, columns) and labels (n,) as examples, if they fit each other. Raises DataError."""
     if len(images) != len(labels):
         raise DataError(f"{where}: {len(images):,} images but {len(labels):,} labels")
     if len(labels) and labels.max() >= classes:
         raise DataError(f"{where}: expected labels from 0 to {classes - 1}, found {labels.max()}")
-    return Examples(images.reshape(len(images), images.shape[1] * images.shape[2]), labels)
+    rows, columns = images.shape[1:]
+    return Examples(images.reshape(len(images), rows * columns), labels, (rows, columns))
+
+
+def _holds(packed: bytes, file: RemoteFile) -> bool:
+    """Return whether a gzip file other than the published one holds the same content."""
+    if file.content_sha256 is None or packed[:2] != GZIP:
+        return False
+    try:
+        content = idx.unpack(packed, 3 if "images" in file.name else 1, file.name)
+    except DataError:
+        return False
+    return hashlib.sha256(content).hexdigest() == file.content_sha256
 
 
 def _unpacked(packed: bytes, content_sha256: str, name: str) -> bytes | memoryview:

@@ -121,7 +121,7 @@ class Run:
                 "validation_accuracy": score,
                 "chosen_by": "validation_accuracy" if self.validation else "last epoch",
             },
-            dataset={"name": self.store.spec.name, "sha256": self.store.hashes()},
+            dataset=checkpoint.origin(self.store),
             blas=self.blas,
             threads=self.threads,
         )
@@ -135,6 +135,7 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
     the folder cannot be used or another process is training in it; and what reading data and checkpoints raises.
     """
     _refuse_present(folder, resume or force)  # before the data is read, for an early answer
+    configs.check_layer_sizes(config, store.spec)
     store.ensure()
     limit = None if config.train_images == "all" else config.train_images
     train, validation = split(store.examples("train"), config.validation, limit, config.seed)
@@ -144,7 +145,7 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
         _refuse_present(folder, resume or force)  # again: another process may just have ended a run here
         for name in (CONFIG, METRICS, LAST, BEST):
             remove_temporaries(folder, name)
-        state = _resumed(folder, config, threads) if resume else None
+        state = _resumed(folder, config, store, threads) if resume else None
         if state is None:
             state = training.start(config)
             _begin(folder, config)
@@ -213,7 +214,7 @@ def _begin(folder: Path, config: Config) -> None:
         raise RunError(f"{folder}: cannot be written: {reason(error)}; choose another folder with --out") from None
 
 
-def _resumed(folder: Path, config: Config, threads: int) -> State | None:
+def _resumed(folder: Path, config: Config, store: Store, threads: int) -> State | None:
     """Return the state in `last.npz`, or None where there is none yet."""
     path = folder / LAST
     if not path.exists():
@@ -226,6 +227,11 @@ def _resumed(folder: Path, config: Config, threads: int) -> State | None:
         raise UsageError(
             f"{folder}: cannot resume with another config ({what}): "
             "use the run's own config.yaml, or start over with --force or in another folder with --out"
+        )
+    if saved.dataset["sha256"] != store.hashes():
+        raise UsageError(
+            f"{folder}: cannot resume, since {store.folder} holds other files than this run has learned from: "
+            "put those back, or start over with --force or in another folder with --out"
         )
     state = training.attach_optimizer(config, saved.network)
     arrays = {name.removeprefix("optimizer."): a for name, a in (saved.training or {}).items()}

@@ -4,10 +4,8 @@ import json
 import os
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 from click.testing import Result
@@ -167,17 +165,6 @@ def test_a_missing_checkpoint_is_an_error_that_says_how_to_get_one(seven: Path) 
     assert "train a network first with `mnistnet train`, or name a checkpoint" in result.stderr
     assert "none.npz: cannot be read: no such file" in predict(Path("none.npz"), seven).stderr
     assert "seven.png: not a checkpoint" in predict(seven, seven).stderr
-
-
-def test_a_network_for_images_of_another_size_is_refused(
-    trained: Path, seven: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = checkpoint.load(trained)
-    other = replace(loaded, config=msgspec.structs.replace(loaded.config, layer_sizes=(100, 10)))
-    monkeypatch.setattr(checkpoint, "load", lambda _: other)
-    result = predict(trained, seven)
-    assert result.exit_code == 2
-    assert result.stderr == "mnistnet: error: this network takes 100 inputs; pictures have 784\n"
 
 
 def test_a_network_whose_answer_is_no_number_says_so(seven: Path) -> None:

@@ -56,6 +56,7 @@ def command(
     if seconds is not None and epochs is not None:
         raise UsageError("--seconds and --epochs are two ways to say when to stop: choose one")
     from mnistnet import compare
+    from mnistnet.config import check_layer_sizes
 
     if epochs is not None:
         overrides = (*overrides, f"epochs={epochs}")
@@ -66,6 +67,8 @@ def command(
 
         plots.check(plot)
     store = open_store(named[0][1].dataset, data_dir, mirrors)
+    for _, config in named:
+        check_layer_sizes(config, store.spec)
     store.ensure()
     how_long = "each for its own epochs" if epochs is None else f"{epochs:,} epochs each"
     how_long = how_long if seconds is None else f"{seconds:g} s each"

@@ -2,10 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mnistnet.cli.options import data_options, json_option, open_store
+from mnistnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnistnet.datasets import Store
 
 
 @click.command(
@@ -13,29 +18,96 @@ from mnistnet.cli.options import data_options, json_option, open_store
     epilog="""\b
 Examples:
   mnistnet download
+  mnistnet download --list
   mnistnet download fashion_mnist --data-dir ~/data
   mnistnet download --mirror http://localhost:8000/mnist/""",
 )
-@click.argument("dataset", default="mnist")
+@click.argument("dataset", required=False)
+@click.option(
+    "--list", "list_all", is_flag=True, help="List the data sets, and whether they are here. Fetches nothing."
+)
 @data_options
 @json_option
-def command(dataset: str, data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> None:
-    """Make sure that DATASET (mnist, fashion_mnist, kmnist) is there and is what was published.
+def command(
+    dataset: str | None, list_all: bool, data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool
+) -> None:
+    """Make sure that DATASET (mnist, fashion_mnist, kmnist) is there and is what was published [default: mnist].
 
     Verifies the SHA-256 of each file, fetches what is missing or damaged from the first mirror that has it, and sets
-    damaged files aside under another name.
+    damaged files aside under another name. A file that was packed anew counts if what it holds is what was published.
+    DATASET can be the path of a folder with your own data, too: then it is read, and its files are listed.
     """
-    store = open_store(dataset, data_dir, mirrors)
+    if list_all:
+        if dataset:
+            raise UsageError(f"--list lists all data sets, found {dataset}, too: leave one of the two out")
+        _list(data_dir, mirrors, as_json)
+        return
+    store = open_store(dataset or "mnist", data_dir, mirrors)
+    if not store.spec.files:
+        _own(store, as_json)
+        return
     fetched = {file.name for file in store.verify()}
     for file in store.spec.files:
+        path = store.folder / file.name
         status = "fetched" if file.name in fetched else "verified"
+        size = path.stat().st_size
         if as_json:
             row = {
-                "file": str(store.folder / file.name),
-                "size": file.size,
+                "file": str(path),
+                "size": size,
                 "sha256": file.sha256,
                 "status": status,
             }
             click.echo(json.dumps(row))
         else:
-            click.echo(f"{status:8}  {file.size:>10,} bytes  {store.folder / file.name}")
+            anew = "" if size == file.size else "  (packed anew; it holds what was published)"
+            click.echo(f"{status:8}  {size:>10,} bytes  {path}{anew}")
+
+
+def _own(store: "Store", as_json: bool) -> None:
+    """Print what a folder of one's own holds."""
+    for name, sha256 in store.hashes().items():
+        if as_json:
+            click.echo(json.dumps({"file": name, "sha256": sha256, "status": "read"}))
+        else:
+            click.echo(f"read  {sha256}  {name}")
+    if not as_json:
+        train, test = (len(store.examples(part)) for part in ("train", "test"))
+        rows, columns = store.spec.shape
+        sizes = f"[{store.spec.pixels}, 128, {len(store.spec.labels)}]"
+        click.echo(f"{train:,} training and {test:,} test images of {rows}x{columns}, {len(store.spec.labels)} classes")
+        click.echo(f'train with: --set dataset={store.folder} --set layer_sizes="{sizes}"')
+
+
+def _list(data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> None:
+    """Print a paragraph, or with --json a line, for each data set."""
+    from mnistnet.registry import DATASETS
+
+    for number, (name, spec) in enumerate(DATASETS.items()):
+        store = open_store(name, data_dir, mirrors)
+        states = store.states()
+        size = sum(file.size for file in spec.files)
+        words = [word for word in ("damaged", "missing") if word in states.values()]
+        if as_json:
+            row = {
+                "dataset": name,
+                "title": spec.title,
+                "size": size,
+                "licence": spec.licence,
+                "classes": list(spec.labels),
+                "folder": str(store.folder),
+                "files": states,
+                "verified": not words,
+            }
+            click.echo(json.dumps(row))
+            continue
+        click.echo(("\n" if number else "") + f"{name}: {spec.title}, {size / 1e6:.1f} MB")
+        click.echo(f"  licence  {spec.licence}")
+        click.echo(f"  classes  {', '.join(spec.labels)}")
+        if set(states.values()) == {"missing"}:
+            click.echo(f"  not here: `mnistnet download {name}` fetches it into {store.folder}")
+        elif words:
+            bad = ", ".join(f"{file} {state}" for file, state in states.items() if state != "verified")
+            click.echo(f"  NOT whole in {store.folder}: {bad}; `mnistnet download {name}` mends it")
+        else:
+            click.echo(f"  verified in {store.folder}")

@@ -41,17 +41,23 @@ def is_rich_terminal() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and can_draw_blocks()
 
 
-def digit_as_text(pixels: npt.NDArray[np.uint8], blocks: bool | None = None) -> str:
-    """Return an image of 784 pixels as 28 lines; each pixel is two characters wide, which makes it square.
+def digit_as_text(pixels: npt.NDArray[np.uint8], blocks: bool | None = None, shape: tuple[int, int] = (28, 28)) -> str:
+    """Return an image of rows x columns (`shape`) as lines; each pixel is two characters wide, which makes it square.
 
-    `blocks` chooses between block characters and ASCII; by default what stdout can show.
+    `blocks` chooses between block characters and ASCII; by default what stdout can show. Of an image too large for
+    the terminal only every second pixel is drawn, or every third, and so on.
     """
     ramp = BLOCKS if (can_draw_blocks() if blocks is None else blocks) else ASCII
     steps = np.rint(pixels.astype(float) / 255 * (len(ramp) - 1)).astype(int)
     # A pixel that is not quite black must not vanish.
     steps[(pixels > 0) & (steps == 0)] = 1
-    rows = steps.reshape(28, 28)
+    rows = steps.reshape(shape)[:: every(shape), :: every(shape)]
     return "\n".join("".join(ramp[step] * 2 for step in row).rstrip() for row in rows)
+
+
+def every(shape: tuple[int, int]) -> int:
+    """Return of how many pixels in a row one can be drawn, so that an image of this shape fits the terminal."""
+    return -(-2 * shape[1] // WIDTH)
 
 
 @dataclass(frozen=True)

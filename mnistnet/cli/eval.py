@@ -104,7 +104,7 @@ def _examples(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
     from mnistnet.datasets import split
 
     config = loaded.config
-    check_layer_sizes(config, store.spec.pixels, len(store.spec.labels), "the checkpoint's config")
+    check_layer_sizes(config, store.spec, "the checkpoint's config")
     if part == "test":
         return store.examples("test")
     limit = None if config.train_images == "all" else config.train_images
@@ -132,8 +132,8 @@ def _print_classes(result: "Evaluation", labels: tuple[str, ...]) -> None:
 
 
 def _print_confusion(result: "Evaluation", labels: tuple[str, ...]) -> None:
-    short = [label[:6] for label in labels]
+    width = max(7, *map(len, labels))
     click.echo("\ntrue below, predicted across")
-    click.echo(" " * 7 + "".join(f"{label:>7}" for label in short))
-    for label, row in zip(short, result.confusion, strict=True):
-        click.echo(f"{label:>7}" + "".join(f"{count or '.':>7}" for count in row))
+    click.echo(" " * width + "".join(f"{label[:6]:>7}" for label in labels))
+    for label, row in zip(labels, result.confusion, strict=True):
+        click.echo(f"{label:>{width}}" + "".join(f"{count or '.':>7}" for count in row))

@@ -85,6 +85,7 @@ def command(
         raise UsageError("expected either a picture file or --index N, " + ("found both" if image else "found neither"))
     from mnistnet import averaging
     from mnistnet import checkpoint as checkpoints
+    from mnistnet.config import check_layer_sizes
     from mnistnet.explain import as_json as to_json
     from mnistnet.explain import explain
 
@@ -94,10 +95,11 @@ def command(
     network = _first_weights(loaded, seed) if untrained else loaded.network
     where = _neuron(neuron, len(network.weights))
     store = open_store(loaded.config.dataset, data_dir, mirrors)
+    check_layer_sizes(loaded.config, store.spec, "the checkpoint's config")
     store.ensure()
     train, test = store.examples("train"), store.examples("test")
     if image:
-        subject = _from_file(image, network)
+        subject = _from_file(image, loaded, network)
     else:
         subject = _from_split(index or 0, split, train if split == "train" else test, store)
     known = subject.true_label is not None or label is not None
@@ -125,7 +127,9 @@ def command(
     from mnistnet.cli.scene import Scene
     from mnistnet.cli.story import tell
 
-    scene = Scene(explanation, subject.title, known, untrained, store.spec.labels, top, Pen(is_rich_terminal()))
+    scene = Scene(
+        explanation, subject.title, known, untrained, store.spec.labels, top, Pen(is_rich_terminal()), store.spec.shape
+    )
     for line in tell(scene):
         click.echo(line)
 
@@ -163,11 +167,11 @@ def _neuron(word: str | None, layers: int) -> tuple[int, int] | None:
         ) from None
 
 
-def _from_file(path: Path, network: "Network") -> Subject:
+def _from_file(path: Path, loaded: "Checkpoint", network: "Network") -> Subject:
     from mnistnet.evaluation import forward
-    from mnistnet.images import read_digit
+    from mnistnet.scaling import read_for
 
-    pixels = read_digit(path)
+    pixels = read_for(loaded.config.dataset, loaded.shape, path)
     answer = int(forward(network, pixels[None])[0].argmax())
     return Subject(str(path), pixels, answer, None, {"file": str(path)})
 

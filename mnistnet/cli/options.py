@@ -49,12 +49,14 @@ def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_store(dataset: str, data_dir: Path | None, mirrors: tuple[str, ...]) -> "Store":
-    """Return the store of a data set, with a progress bar for what it has to fetch."""
-    from mnistnet import datasets
+    """Return the store of a data set, with a progress bar for what it has to fetch; or of a folder of one's own."""
+    from mnistnet import config, datasets, own_data
     from mnistnet.registry import DATASETS
 
+    if own_data.is_path(dataset):
+        return own_data.open_folder(Path(dataset).expanduser())
     if dataset not in DATASETS:
-        raise UsageError(f"dataset: expected one of {', '.join(DATASETS)}, found {dataset}")
+        raise UsageError(f"dataset: {config.expected_dataset(dataset)}, found {dataset}")
     return datasets.store(DATASETS[dataset], data_dir, mirrors, DownloadBar())
 
 

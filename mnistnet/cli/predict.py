@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mnistnet.cli.options import find_checkpoint, json_option, per_cent
-from mnistnet.errors import DivergedError, ImageError, UsageError
+from mnistnet.errors import DivergedError, ImageError
 
 
 @click.command(
@@ -31,19 +31,18 @@ Examples:
 def command(images: tuple[Path, ...], checkpoint: str | None, top: int, show: bool, as_json: bool) -> None:
     """Say which digit each IMAGE shows, how sure the network is, and what comes next to mind.
 
-    One digit a picture, dark on light or light on dark, anywhere in the picture. A file that cannot be read is an
+    One digit a picture, dark on light or light on dark, anywhere in the picture. A network of another data set says
+    what it knows instead of a digit, and sees the whole picture, scaled to its size. A file that cannot be read is an
     error line, and the others are read all the same (exit code 1).
     """
     from mnistnet import checkpoint as checkpoints
-    from mnistnet import images as pictures
+    from mnistnet import scaling
 
     loaded = checkpoints.load(find_checkpoint(checkpoint, default="best"))
-    if loaded.config.layer_sizes[0] != pictures.SIDE**2:
-        raise UsageError(f"this network takes {loaded.config.layer_sizes[0]} inputs; pictures have {pictures.SIDE**2}")
     failed = False
     for path in images:
         try:
-            pixels = pictures.read_digit(path)
+            pixels = scaling.read_for(loaded.config.dataset, loaded.shape, path)
         except ImageError as error:
             failed = True
             if as_json:
@@ -53,13 +52,13 @@ def command(images: tuple[Path, ...], checkpoint: str | None, top: int, show: bo
             continue
         probabilities = _probabilities(loaded, pixels)
         if as_json:
-            click.echo(json.dumps(_as_json(path, probabilities)))
+            click.echo(json.dumps(_as_json(path, probabilities, loaded.labels)))
         else:
-            click.echo(_as_line(path, probabilities, top))
+            click.echo(_as_line(path, probabilities, top, loaded.labels))
         if show:
             from mnistnet.cli.drawing import digit_as_text
 
-            click.echo(digit_as_text(pixels), err=as_json)
+            click.echo(digit_as_text(pixels, shape=loaded.shape), err=as_json)
     if failed:
         click.get_current_context().exit(1)
 
@@ -75,17 +74,18 @@ def _probabilities(loaded: Any, pixels: Any) -> list[float]:
     return result
 
 
-def _as_json(path: Path, probabilities: list[float]) -> dict[str, Any]:
+def _as_json(path: Path, probabilities: list[float], labels: tuple[str, ...]) -> dict[str, Any]:
     digit = max(range(len(probabilities)), key=probabilities.__getitem__)
     return {
         "file": str(path),
         "digit": digit,
+        "label": labels[digit],
         "confidence": probabilities[digit],
         "probabilities": probabilities,
     }
 
 
-def _as_line(path: Path, probabilities: list[float], top: int) -> str:
+def _as_line(path: Path, probabilities: list[float], top: int, labels: tuple[str, ...]) -> str:
     order = sorted(range(len(probabilities)), key=lambda d: -probabilities[d])[:top]
-    first, *others = (f"{d} ({per_cent(probabilities[d])})" for d in order)
+    first, *others = (f"{labels[d]} ({per_cent(probabilities[d])})" for d in order)
     return f"{click.format_filename(path)}: {first}" + (f"   then {', '.join(others)}" if others else "")

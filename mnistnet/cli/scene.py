@@ -20,7 +20,7 @@ class Scene:
     """An explanation and what it takes to tell it.
 
     - `source`: what the picture is, as a sentence begins. `known`: whether its label is known, or the network's guess.
-    - `names`: of the classes. `top`: how many rows the lists have.
+    - `names`: of the classes. `top`: how many rows the lists have. `shape`: the image's rows and columns.
     """
 
     explanation: Explanation
@@ -30,6 +30,7 @@ class Scene:
     names: tuple[str, ...]
     top: int
     pen: Pen
+    shape: tuple[int, int] = (SIDE, SIDE)
 
     @property
     def digit(self) -> str:
@@ -55,7 +56,7 @@ class Scene:
     def neuron(self, layer: int, index: int) -> str:
         """Name a neuron, or in layer 0 a pixel."""
         if layer == 0:
-            row, column = divmod(index, SIDE)
+            row, column = divmod(index, self.shape[1])
             return f"px {row},{column}"
         return f"out {self.names[index][:6]}" if layer == self.output else f"h{layer}.{index}"
 

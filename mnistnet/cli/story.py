@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mnistnet.cli.drawing import Unit, digit_as_text, paragraph, short, times, unit
+from mnistnet.cli.drawing import Unit, digit_as_text, every, paragraph, short, times, unit
 from mnistnet.cli.options import per_cent
 from mnistnet.cli.scene import Scene, columns, rest, strongest
 from mnistnet.cli.story_back import passed_back
 from mnistnet.cli.story_gradient import bang_for_the_buck, only_this_one
 from mnistnet.functions import Array
-from mnistnet.images import SIDE
 
 NEAR = 0.1  # an activation closer than this to what is desired has a small wish
 
@@ -34,7 +33,8 @@ def example(scene: Scene) -> Iterator[str]:
         f"{ink} of them not black."
     )
     pixels = np.rint(nudges.inputs * 255).astype(np.uint8)
-    yield from scene.pen.framed(digit_as_text(pixels, scene.pen.rich).split("\n"), 2 * SIDE)
+    lines = digit_as_text(pixels, scene.pen.rich, scene.shape).split("\n")
+    yield from scene.pen.framed(lines, 2 * -(-scene.shape[1] // every(scene.shape)))
     yield paragraph(f"{_verdict(scene)} {_what_it_costs(scene)} (In all tables a dot is a number too small to show.)")
     yield ""
     terms = unit(nudges.cost_terms)

@@ -1,0 +1,53 @@
+"""From a picture file to the size that a network takes, for networks that do not read MNIST's digits.
+
+How MNIST's makers centred and scaled a digit is known, and `mnistnet.images` does it again. Of other data sets it is
+not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the middle. One that has the right size
+comes through unchanged.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mnistnet.errors import ImageError
+from mnistnet.files import reason
+from mnistnet.functions import Array
+from mnistnet.images import LARGEST_FILE, read_digit, read_grey
+from mnistnet.morphology import as_bytes
+from mnistnet.registry import MNIST
+
+
+def read_for(dataset: str, shape: tuple[int, int], path: Path) -> npt.NDArray[np.uint8]:
+    """Return a picture file as an image of a data set, uint8 (pixels,). Raises ImageError, naming the file."""
+    if dataset == MNIST.name:
+        return read_digit(path)
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {reason(error)}") from None
+    except ValueError:  # a null character in the name
+        raise ImageError(f"{str(path)!r}: not a file name") from None
+    return as_bytes(fitted(light_on_dark(read_grey(content, str(path))), shape) * 255).ravel()
+
+
+def light_on_dark(grey: Array) -> Array:
+    """Return a picture, 0 black to 1 white, with black and white exchanged where its edge is rather white."""
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    return 1 - grey if np.median(edge) > 0.5 else grey
+
+
+def fitted(grey: Array, shape: tuple[int, int]) -> Array:
+    """Return a picture scaled to fit into `shape` (rows, columns), what is left over black, float32 from 0 to 1."""
+    if grey.shape == shape:
+        return grey
+    scale = min(wanted / side for wanted, side in zip(shape, grey.shape, strict=True))
+    rows, columns = (max(1, min(w, round(scale * side))) for w, side in zip(shape, grey.shape, strict=True))
+    method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+    small = np.asarray(Image.fromarray(np.ascontiguousarray(grey, np.float32)).resize((columns, rows), method))
+    result = np.zeros(shape, np.float32)
+    top, left = (shape[0] - rows) // 2, (shape[1] - columns) // 2
+    result[top : top + rows, left : left + columns] = np.clip(small, 0, 1)
+    return result
