@@ -47,5 +47,9 @@ class PlotError(MnistnetError):
     """A figure that cannot be drawn, or cannot be written."""
 
 
+class ExportError(MnistnetError):
+    """A network that cannot be written in another format."""
+
+
 class DivergedError(MnistnetError):
     """Training that produced a cost or a weight which is not a finite number."""

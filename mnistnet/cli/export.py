@@ -1,0 +1,36 @@
+"""`mnistnet export`: take a network elsewhere."""
+
+from pathlib import Path
+
+import click
+
+from mnistnet.cli.options import find_checkpoint
+
+
+@click.command(
+    name="export",
+    epilog="""\b
+Examples:
+  mnistnet export best model.onnx
+  mnistnet export runs/default/best.npz model.safetensors --force""",
+)
+@click.argument("checkpoint")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def command(checkpoint: str, file: Path, force: bool) -> None:
+    """Write the network in CHECKPOINT to FILE, an ONNX model (.onnx) or tensors for PyTorch and others (.safetensors).
+
+    CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown`, which come with the package.
+    ONNX: input `image`, pixels / 255, [N, 784]; outputs `logits` and `probabilities`. Safetensors: the names that a
+    torch.nn.Sequential of Linear layers has. Config, labels and validation accuracy stand in the file's metadata. Each
+    needs its library: pip install 'mnistnet[onnx]' or 'mnistnet[safetensors]'.
+    """
+    from mnistnet import checkpoint as checkpoints
+    from mnistnet import export
+
+    export.check(file, force)
+    path = find_checkpoint(checkpoint)
+    loaded = checkpoints.load(path)
+    export.write(file, loaded)
+    sizes = "-".join(map(str, loaded.config.layer_sizes))
+    click.echo(f"{file}: {path.name}, {sizes}, {file.stat().st_size:,} bytes")
