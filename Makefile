@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/default.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check bench gates pretrained docs format clean
+.PHONY: help train test check bench gates pretrained docs build package-test format clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(VENV)/.installed  ## train on MNIST; a stopped run goes on where it was (CONFIG=configs/default.yaml)
 	$(BIN)/mnistnet train --config $(CONFIG) --resume
@@ -36,6 +36,13 @@ pretrained: $(VENV)/.installed  ## make the networks that come with the package 
 
 docs: $(VENV)/.installed-docs  ## build the pages in docs/ as a site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+build: $(VENV)/.installed-dev  ## build the sdist and the wheel into dist/
+	rm -rf dist
+	$(BIN)/python -m build --quiet .
+
+package-test: build  ## install the wheel into an empty environment and try it there
+	$(BIN)/python .ci/package_test.py dist/*.whl
 
 format: $(VENV)/.installed-dev  ## format the code and sort its imports
 	$(BIN)/ruff check --fix --select I .

@@ -13,7 +13,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
-from mnistnet import strict_yaml
+from mnistnet import recipes, strict_yaml
 from mnistnet.augment import Ciresan2010, Default, Simard2003
 from mnistnet.config_errors import choice, explain_invalid, found
 from mnistnet.errors import ConfigError
@@ -94,7 +94,12 @@ SECTIONS = ("optimizer", "schedule", "augment")
 
 
 def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """Read a config file (None: the defaults) and apply `key=value` overrides. Raises ConfigError."""
+    """Read a config file (None: the defaults) and apply `key=value` overrides. Raises ConfigError.
+
+    A name without folder and ending is that of a config that comes with the package; a file called so is `./NAME`.
+    """
+    if path is not None and not path.suffix and path == Path(path.name):
+        path = recipes.path(path.name) or path
     if path is None:
         document, source = strict_yaml.Document({}), "defaults"
     else:
@@ -204,7 +209,9 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as stream:
             return stream.read(strict_yaml.LARGEST + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {reason(error)}") from None
+        named = path == Path(path.name) and not path.suffix
+        known = f", and no config that comes with the package is called so ({', '.join(recipes.names())})"
+        raise ConfigError(f"{path}: cannot be read: {reason(error)}{known if named else ''}") from None
 
 
 def _as_lists(value: Any) -> Any:

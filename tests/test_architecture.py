@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = [
-    {"errors", "functions", "randomness", "pretrained", "__init__"},
+    {"errors", "functions", "randomness", "pretrained", "recipes", "__init__"},
     {
         "files",
         "network",

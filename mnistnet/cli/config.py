@@ -1,11 +1,13 @@
 """`mnistnet config`: the resolved config, and its schema."""
 
 import json
+import textwrap
 from pathlib import Path
 
 import click
 
 from mnistnet.cli.options import set_option
+from mnistnet.errors import UsageError
 
 
 @click.command(
@@ -13,17 +15,38 @@ from mnistnet.cli.options import set_option
     epilog="""\b
 Examples:
   mnistnet config
-  mnistnet config configs/3blue1brown.yaml --set epochs=5 > my.yaml
+  mnistnet config --list
+  mnistnet config 3blue1brown --set epochs=5 > my.yaml
   mnistnet config --schema > mnistnet.schema.json""",
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @set_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of config files, for editors.")
-def command(file: Path | None, overrides: tuple[str, ...], schema: bool) -> None:
-    """Print the config that FILE (default: none) and the overrides come to, as YAML that loads again."""
+@click.option("--list", "list_all", is_flag=True, help="List the configs that come with the package, by name.")
+def command(file: Path | None, overrides: tuple[str, ...], schema: bool, list_all: bool) -> None:
+    """Print the config that FILE (default: none) and the overrides come to, as YAML that loads again.
+
+    FILE is a path, or the name of a config that comes with the package, here as in `train --config`.
+    """
     from mnistnet import config as configs
 
-    if schema:
+    if list_all:
+        if file or overrides or schema:
+            raise UsageError("--list lists the configs that come with the package, and takes nothing else")
+        _list()
+    elif schema:
         click.echo(json.dumps(configs.json_schema(), indent=2))
     else:
         click.echo(configs.to_yaml(configs.load(file, overrides)), nl=False)
+
+
+def _list() -> None:
+    """Print the name of each config that comes with the package, and the first sentence of its file."""
+    from mnistnet import recipes
+
+    names = recipes.names()
+    width = max(map(len, names), default=0) + 2
+    for name in names:
+        text = textwrap.fill(recipes.summary(name), 100, subsequent_indent=" " * width, initial_indent=" " * width)
+        click.echo(name.ljust(width) + text[width:])
+    click.echo("\nuse one with `mnistnet train --config NAME`, print it with `mnistnet config NAME`", err=True)

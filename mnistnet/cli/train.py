@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   mnistnet train
-  mnistnet train --config configs/3blue1brown.yaml
+  mnistnet train --config 3blue1brown
   mnistnet train --set layer_sizes="[784, 300, 10]" --set epochs=20 --out runs/wide
-  mnistnet train --config configs/default.yaml --resume""",
+  mnistnet train --config default --resume""",
 )
-@click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="YAML config.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="YAML config, or the name of one that comes with the package (`mnistnet config --list`).",
+)
 @set_option
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the run [default: runs/NAME]."
