@@ -29,8 +29,7 @@ def command(checkpoint: str, file: Path, force: bool) -> None:
     from mnistnet import export
 
     export.check(file, force)
-    path = find_checkpoint(checkpoint)
-    loaded = checkpoints.load(path)
+    loaded = checkpoints.load(find_checkpoint(checkpoint))
     export.write(file, loaded)
     sizes = "-".join(map(str, loaded.config.layer_sizes))
-    click.echo(f"{file}: {path.name}, {sizes}, {file.stat().st_size:,} bytes")
+    click.echo(f"{file}: {checkpoint}, {sizes}, {file.stat().st_size:,} bytes")
