@@ -1,13 +1,17 @@
 """What stands around the code agrees with it: version, tools, extras, what goes into a wheel."""
 
 import re
+import shlex
 import tomllib
 
+import click
 import pytest
 import yaml
 
-from mnistnet import __version__, export
+from mnistnet import __version__, export, recipes
+from mnistnet.cli import cli
 from tests.conftest import ROOT
+from tests.test_documents import typed
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -49,3 +53,16 @@ def test_what_ci_runs_tries_the_wheel_too() -> None:
 def test_completion_is_explained_for_each_shell(shell: str) -> None:
     page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
     assert f"_MNISTNET_COMPLETE={shell}_source mnistnet" in page
+
+
+@pytest.mark.parametrize("page", ["getting-started", "interchange"])
+def test_the_commands_of_a_page_can_be_typed(page: str) -> None:
+    commands = typed((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
+    assert len(commands) >= 2
+    for command in commands:
+        _, name, *words = shlex.split(command)
+        found = cli.get_command(click.Context(cli), name)
+        assert found is not None, command
+        context = found.make_context(name, words)
+        configured = context.params.get("config_path")
+        assert configured is None or configured.name in recipes.names(), command
