@@ -59,10 +59,11 @@ def test_completion_is_explained_for_each_shell(shell: str) -> None:
 def test_the_commands_of_a_page_can_be_typed(page: str) -> None:
     commands = typed((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     assert len(commands) >= 2
+    whole = click.Context(cli, **cli.context_settings)
     for command in commands:
         _, name, *words = shlex.split(command)
-        found = cli.get_command(click.Context(cli), name)
+        found = cli.get_command(whole, name)
         assert found is not None, command
-        context = found.make_context(name, words)
+        context = found.make_context(name, words, parent=whole)
         configured = context.params.get("config_path")
         assert configured is None or configured.name in recipes.names(), command
