@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = [
-    {"errors", "functions", "randomness", "pretrained", "__init__"},
+    {"errors", "functions", "randomness", "pretrained", "wording", "__init__"},
     {
         "files",
         "network",
@@ -29,6 +29,7 @@ LAYERS = [
     {"training", "sensitivity"},
     {"runs", "averaging", "walks", "plane"},
     {"explain", "compare"},
+    {"telling"},
     {"plots"},
     {"cli"},
     {"__main__"},

@@ -6,11 +6,12 @@ from math import log
 
 import numpy as np
 
-from mnistnet.cli.drawing import Pen, paragraph, short, times
+from mnistnet.cli.drawing import Pen, paragraph
 from mnistnet.cli.options import per_cent
 from mnistnet.cli.scene import columns
 from mnistnet.compare import LEAST_COST, Angle, Comparison
 from mnistnet.walks import Walk
+from mnistnet.wording import short, times
 
 NAME = 20  # columns
 SPARKS = "▁▂▃▄▅▆▇█"
