@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/default.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check bench gates pretrained docs format clean
+.PHONY: help train test check bench gates pretrained docs docs-examples format clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(VENV)/.installed  ## train on MNIST; a stopped run goes on where it was (CONFIG=configs/default.yaml)
 	$(BIN)/mnistnet train --config $(CONFIG) --resume
@@ -36,6 +36,9 @@ pretrained: $(VENV)/.installed  ## make the networks that come with the package 
 
 docs: $(VENV)/.installed-docs  ## build the pages in docs/ as a site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-examples: $(VENV)/.installed-dev  ## run the commands of docs/backpropagation.md and write what they print into it
+	$(BIN)/python -m scripts.examples
 
 format: $(VENV)/.installed-dev  ## format the code and sort its imports
 	$(BIN)/ruff check --fix --select I .
