@@ -68,8 +68,8 @@ def test_a_command_prints_what_the_page_says(command: str) -> None:
             [("--seconds 20", "--epochs 1 --set train_images=300"), ("--plot docs/walk.png", "")],
         ),
         (
-            "mnistnet compare configs/3blue1brown.yaml --over train_images=100,1000,10000,55000",
-            [("100,1000,10000,55000", "50,100,200,300"), ("--over", "--epochs 1 --over")],
+            "mnistnet compare configs/3blue1brown.yaml --over train_images=100,1000,10000,55000 --seconds 10",
+            [("100,1000,10000,55000", "100,200,300,400"), ("--seconds 10", "--epochs 1")],
         ),
     ],
 )
