@@ -26,6 +26,7 @@ LINE = 0.175  # of text, from one line to the next
 RADIUS, SMALL = 0.2, 0.095  # of neurons with a number in them, and without
 REACH = 0.62  # of the longest arrow of a strip
 GUTTER = 0.78  # at the left of a strip, for what its numbers are called
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue light; 0.18 looks halfway to white
 SHAFT, HEAD = 0.045, 0.1  # of an arrow: half the width of its shaft, length and half the width of its head
 
 
@@ -154,7 +155,7 @@ class Page:
             x, y = left + column * wide, top + row * high
             face = self.signed((float(share) + 1) / 2)
             self.canvas.add_patch(Rectangle((x, y), wide, high, facecolor=face, edgecolor="white", linewidth=0.8))
-            ink = "white" if share > 0.7 else "black"
+            ink = "white" if np.dot(LUMINANCE, np.power(face[:3], 2.2)) < 0.18 else "black"
             self.write(x + wide / 2, y + high / 2, minus(texts[row][column]), ha="center", size=7.5, color=ink)
 
     def strip(
