@@ -81,7 +81,10 @@ NETWORKS: dict[str, tuple[Network, dict[str, Any]]] = {
     "wide, relu": (small((784, 200, 40, 10), "relu", "cross_entropy", spread=0.1), {}),
     "no hidden layer": (small((784, 10), "tanh", "cross_entropy"), {"label": 3}),
     "deep, tanh": (small((784, *[12] * 8, 10), "tanh", "quadratic"), {"neuron": (1, 2)}),
-    "one neuron": (small((784, 1, 10), "sigmoid", "cross_entropy"), {"neuron": (2, 0)}),
+    "one neuron, many classes": (
+        small((784, 1, 26), "sigmoid", "cross_entropy"),
+        {"neuron": (2, 0), "names": tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")},
+    ),
     "content": (content(), {}),
     "clothes": (small((784, 20, 10), "tanh", "quadratic"), {"names": FASHION_MNIST.labels, "label": 9}),
 }

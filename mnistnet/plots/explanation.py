@@ -1,7 +1,8 @@
 """The figure of `mnistnet explain`: the story that one digit tells, on one tall page, in the same order.
 
 This file has the digit, what the output layer wishes, and the three ways to heed one wish; `explanation_back.py` adds
-all wishes up and passes them back; `explanation_gradient.py` has the gradient as sensitivities, and all examples.
+all wishes up and passes them back; `explanation_gradient.py` has the gradient as sensitivities, `explanation_examples.py`
+the other examples.
 """
 
 from pathlib import Path
@@ -13,8 +14,9 @@ from mnistnet.functions import Array
 from mnistnet.images import SIDE
 from mnistnet.plots import GREY, figure
 from mnistnet.plots.explanation_back import all_wishes, passed_back
-from mnistnet.plots.explanation_gradient import bang_for_the_buck, only_this_one
-from mnistnet.plots.page import MARGIN, RADIUS, SMALL, WIDTH, Page, brightness, colour, few, minus
+from mnistnet.plots.explanation_examples import only_this_one
+from mnistnet.plots.explanation_gradient import bang_for_the_buck
+from mnistnet.plots.page import MARGIN, RADIUS, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
 from mnistnet.telling import MOST_ROWS, Telling, strongest
 from mnistnet.wording import Unit, short, times, unit
 
@@ -111,7 +113,7 @@ def _desired(telling: Telling) -> str:
 
 def _strip_of_outputs(page: Page, telling: Telling, left: float) -> None:
     nudges = telling.explanation.nudges
-    chosen, output = few(nudges.wish), nudges.layers[-1].activations
+    chosen, output = few_outputs(nudges.wish), nudges.layers[-1].activations
     terms = unit(nudges.cost_terms[chosen])
     words = unit(nudges.wish) if np.abs(nudges.wish).max() < 0.01 else Unit(0, 4)
     rows = [

@@ -5,7 +5,7 @@ import numpy as np
 from mnistnet.functions import Array
 from mnistnet.images import SIDE
 from mnistnet.plots import GREY
-from mnistnet.plots.page import INNER, MARGIN, SMALL, WIDTH, Page, brightness, colour, few, minus
+from mnistnet.plots.page import INNER, MARGIN, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
 from mnistnet.telling import Telling, strongest
 from mnistnet.wording import short, unit
 
@@ -38,7 +38,7 @@ def _table(page: Page, telling: Telling, wishes: Array) -> None:
     own = telling.explanation.nudges.layers[layer - 1]
     assert own.nudges is not None
     assert own.slopes is not None
-    rows, columns = few(own.nudges), sorted(few(np.abs(wishes).max(axis=0)))
+    rows, columns = few(own.nudges), few_outputs(np.abs(wishes).max(axis=0))
     part, words, biases = wishes[np.ix_(rows, columns)], unit(wishes.ravel()), unit(own.delta)
     left, top = MARGIN + NAME, page.y
     wide = min(0.56, (INNER - NAME - SUM - 2 * SIDEWAYS - 1.55) / len(columns))

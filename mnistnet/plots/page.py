@@ -12,7 +12,7 @@ import numpy as np
 
 from mnistnet.functions import Array
 from mnistnet.plots import COLOURS, GREY
-from mnistnet.telling import MOST_ROWS, shown
+from mnistnet.telling import MOST_ROWS, shown, strongest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,7 @@ INNER = WIDTH - 2 * MARGIN
 UP, DOWN = COLOURS[:2]
 LINE = 0.175  # of text, from one line to the next
 RADIUS, SMALL = 0.2, 0.095  # of neurons with a number in them, and without
+MOST_OUTPUTS = 10
 REACH = 0.62  # of the longest arrow of a strip
 GUTTER = 0.78  # at the left of a strip, for what its numbers are called
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue light; 0.18 looks halfway to white
@@ -118,7 +119,7 @@ class Page:
         face = str(round(float(bright), 3))
         self.canvas.add_patch(Circle((x, y), radius, facecolor=face, edgecolor="black", linewidth=0.8, zorder=3))
         if text:
-            ink = "white" if bright < 0.5 else "black"
+            ink = "white" if bright < 0.45 else "black"
             self.write(x, y, minus(text), ha="center", size=7.5, color=ink, zorder=4)
 
     def arrow(self, x: float, y: float, across: float, down: float, ink: str) -> None:
@@ -217,3 +218,8 @@ def spread(count: int, left: float, right: float) -> list[float]:
 def few(values: Array) -> list[int]:
     """Return which neurons of a layer are drawn: all of a small layer, in order; of a large one the strongest."""
     return shown(values, MOST_ROWS)
+
+
+def few_outputs(values: Array) -> list[int]:
+    """Return which output neurons are drawn side by side: up to ten, the strongest, in order."""
+    return sorted(strongest(values, MOST_OUTPUTS))
