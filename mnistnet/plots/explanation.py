@@ -1,8 +1,8 @@
 """The figure of `mnistnet explain`: the story that one digit tells, on one tall page, in the same order.
 
 This file has the digit, what the output layer wishes, and the three ways to heed one wish; `explanation_back.py` adds
-all wishes up and passes them back; `explanation_gradient.py` has the gradient as sensitivities, `explanation_examples.py`
-the other examples.
+all wishes up and passes them back; `explanation_gradient.py` has the gradient as sensitivities, and
+`explanation_examples.py` the other examples.
 """
 
 from pathlib import Path
