@@ -12,7 +12,7 @@ An example is an indented command, followed by a block for its output:
     ```
 
 Where a section is named, it is that one of the output that is kept. Pictures that a command draws into
-docs/ are reduced to the few colours they have, a quarter of the size.
+docs/ are reduced to the few colours they have, a third of the size.
 """
 
 import os
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "backpropagation.md"
 EXAMPLE = re.compile(r"^    (mnistnet .+)\n\n(?:<!-- section (\d) -->\n)?```text\n((?:.*\n)*?)```$", re.MULTILINE)
 DRAWN = re.compile(r"^    (mnistnet .+ --plot docs/.+)$", re.MULTILINE)
-COLOURS = 64
+COLOURS = 256
 
 
 class Example(NamedTuple):

@@ -50,7 +50,9 @@ def _zeros(telling: Telling) -> str:
     felt = telling.explanation.sensitivities
     others = felt.zeros - felt.black
     text = f"{felt.zeros:,} of them are zero"
-    if felt.black:
+    if felt.black == felt.zeros > 0:
+        text += ", all of weights behind a black pixel, which multiplies them by 0"
+    elif felt.black:
         text += f": {felt.black:,} of weights behind a black pixel, which multiplies them by 0"
     if others > 0:
         text += f"{',' if felt.black else ':'} {others:,} at neurons that are silent or cannot move"
