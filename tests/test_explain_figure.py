@@ -76,6 +76,14 @@ def content() -> Network:
     return network
 
 
+def all_but_content() -> Network:
+    """Return a network whose wishes are around 1e-30."""
+    network = small((784, 4, 10), "sigmoid", "quadratic")
+    network.biases[1][...] = -70
+    network.biases[1][7] = 100
+    return network
+
+
 NETWORKS: dict[str, tuple[Network, dict[str, Any]]] = {
     "the video's": (small((784, 16, 16, 10), "sigmoid", "quadratic"), {}),
     "wide, relu": (small((784, 200, 40, 10), "relu", "cross_entropy", spread=0.1), {}),
@@ -86,6 +94,7 @@ NETWORKS: dict[str, tuple[Network, dict[str, Any]]] = {
         {"neuron": (2, 0), "names": tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")},
     ),
     "content": (content(), {}),
+    "all but content": (all_but_content(), {}),
     "clothes": (small((784, 20, 10), "tanh", "quadratic"), {"names": FASHION_MNIST.labels, "label": 9}),
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mnistnet.functions import Array
 from mnistnet.plots import COLOURS, GREY
 from mnistnet.plots.page import MARGIN, WIDTH, Page, minus
 from mnistnet.sensitivity import STEP, Sensitivity, Share
@@ -69,7 +70,7 @@ def _ridges(page: Page, telling: Telling, room: float) -> None:
     page.y += 0.12
     sizes = [_sizes(telling, share) for share in shares]
     low = max(floor(log10(min(float(each.min()) for each in sizes))), -20)
-    high = floor(log10(max(float(each.max()) for each in sizes))) + 1
+    high = max(low, floor(log10(max(float(each.max()) for each in sizes)))) + 1
     ridge = min(TALLEST, max(LOWEST, room / len(shares)))
     height = ridge * len(shares)
     axes = page.axes(MARGIN + 2.0, page.y, 2.3, height)
@@ -97,10 +98,11 @@ def _ridges(page: Page, telling: Telling, room: float) -> None:
     page.y += 0.1
 
 
-def _sizes(telling: Telling, share: Share) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _sizes(telling: Telling, share: Share) -> Array:
+    """Return how large the derivatives of a layer's weights or biases are, those that are zero aside."""
     own = telling.explanation.nudges.layers[share.layer - 1]
-    sizes = np.abs(own.bias_gradient if share.biases else own.weight_gradient.ravel())
-    found: np.ndarray[tuple[int], np.dtype[np.float64]] = sizes[sizes != 0]
+    sizes: Array = np.abs(own.bias_gradient if share.biases else own.weight_gradient.ravel())
+    found: Array = sizes[sizes != 0]
     return found
 
 
@@ -121,7 +123,8 @@ def _proof(page: Page, telling: Telling) -> None:
     page.y += 0.1
     shown = [(name, list(entries[: min(MOST, telling.top)])) for name, entries in groups if entries]
     changes = [abs(value) for _, entries in shown for entry in entries for value in _changes(entry)]
-    low, high = max(floor(log10(min(changes))), -26), floor(log10(max(changes))) + 1
+    low = max(floor(log10(min(changes))), -26)
+    high = max(low, floor(log10(max(changes)))) + 1
     start, end = left + 1.5, right - 1.85
 
     def place(change: float) -> float:
