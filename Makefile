@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/default.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check bench gates pretrained docs build package-test format clean
+.PHONY: help train test check bench gates pretrained docs docs-examples build package-test format clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 train: $(VENV)/.installed  ## train on MNIST; a stopped run goes on where it was (CONFIG=configs/default.yaml)
 	$(BIN)/mnistnet train --config $(CONFIG) --resume
@@ -43,6 +43,9 @@ build: $(VENV)/.installed-dev  ## build the sdist and the wheel into dist/
 
 package-test: build  ## install the wheel into an empty environment and try it there
 	$(BIN)/python .ci/package_test.py dist/*.whl
+
+docs-examples: $(VENV)/.installed-dev  ## run the commands of docs/backpropagation.md and write what they print into it
+	$(BIN)/python -m scripts.examples
 
 format: $(VENV)/.installed-dev  ## format the code and sort its imports
 	$(BIN)/ruff check --fix --select I .

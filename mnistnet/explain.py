@@ -21,6 +21,7 @@ from mnistnet.functions import Array
 from mnistnet.network import Network
 from mnistnet.nudges import LayerNudges, Nudges, ThreeWays
 from mnistnet.sensitivity import Sensitivities, Sensitivity
+from mnistnet.steps import one_blas_thread
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,11 @@ def explain(
     Raises UsageError where image, label or neuron do not fit the network, DivergedError where its numbers are too
     large to compute with.
     """
-    wished = nudges.of_example(network, pixels, label)
-    ways = nudges.three_ways(wished, *(neuron or (len(wished.layers), label)))
-    felt = sensitivity.sensitivities(wished, top)
-    averages = averaging.averages(wished, train, test, examples=examples, seed=seed, on_progress=on_progress)
+    with one_blas_thread():  # two wait for each other longer than they work on matrices as narrow as these
+        wished = nudges.of_example(network, pixels, label)
+        ways = nudges.three_ways(wished, *(neuron or (len(wished.layers), label)))
+        felt = sensitivity.sensitivities(wished, top)
+        averages = averaging.averages(wished, train, test, examples=examples, seed=seed, on_progress=on_progress)
     return Explanation(wished, ways, felt, averages)
 
 

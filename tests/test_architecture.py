@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = [
-    {"errors", "functions", "randomness", "pretrained", "recipes", "__init__"},
+    {"errors", "functions", "randomness", "pretrained", "recipes", "wording", "__init__"},
     {
         "files",
         "network",
@@ -29,7 +29,8 @@ LAYERS = [
     {"training", "sensitivity"},
     {"runs", "averaging", "walks", "plane"},
     {"explain", "compare"},
-    {"export", "plots"},
+    {"export", "telling"},
+    {"plots"},
     {"cli"},
     {"__main__"},
 ]

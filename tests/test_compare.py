@@ -282,6 +282,21 @@ def test_more_images_are_said_to_narrow_the_gap_between_known_and_new(some: Exam
     assert re.search(r"gap between the two shrinks from [\d.]+ points to [\d.]+", text)
 
 
+def test_columns_of_the_tables_do_not_touch(pair: Comparison) -> None:
+    long = replace(pair.walks[1], steps=188_770, epochs=18_877.0, seconds=1234.5)
+    row = next(line for line in lines(replace(pair, walks=(pair.walks[0], long))) if line.startswith("  drunk"))
+    assert row.split()[:4] == ["drunk", "188,770", "18,877", "1234.5"]
+
+
+def test_too_few_steps_to_learn_few_images_are_not_taken_for_learning_by_heart(some: Examples) -> None:
+    named = [
+        (str(n), config("epochs=3", f"train_images={n}", "batch_size=20", "learning_rate=0.02")) for n in (20, 800)
+    ]
+    text = " ".join(lines(compare.compare(named, some)))
+    assert "3 steps were not enough to learn even so few; --seconds gives each the same time." in text
+    assert "by heart" not in text
+
+
 def test_the_screen_fits_80_columns_and_tells_of_both_men_with_their_numbers(
     pair: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,11 +16,12 @@ from click.testing import CliRunner, Result
 from mnistnet import averaging, checkpoint
 from mnistnet.checkpoint import Checkpoint
 from mnistnet.cli import cli
-from mnistnet.cli.drawing import Pen, paragraph, short, times, unit
+from mnistnet.cli.drawing import Pen, paragraph
 from mnistnet.cli.story import tell
 from mnistnet.config import Config
 from mnistnet.datasets import Examples
 from mnistnet.registry import FASHION_MNIST
+from mnistnet.wording import short, times, unit
 from tests.conftest import ROOT
 from tests.explained import small
 from tests.golden.screen import GOLDEN, scene, screen

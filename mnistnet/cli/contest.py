@@ -6,11 +6,12 @@ from math import log
 
 import numpy as np
 
-from mnistnet.cli.drawing import Pen, paragraph, short, times
+from mnistnet.cli.drawing import Pen, paragraph
 from mnistnet.cli.options import per_cent
 from mnistnet.cli.scene import columns
 from mnistnet.compare import LEAST_COST, Angle, Comparison
 from mnistnet.walks import Walk
+from mnistnet.wording import short, times
 
 NAME = 20  # columns
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -45,7 +46,7 @@ def _what_they_know(walks: tuple[Walk, ...]) -> Iterator[str]:
     for walk in walks:
         early, last = walk.cost_after(1), walk.looks[-1]
         known = last.validation_accuracy
-        cells = [_name(walk), f"{walk.steps:,}", f"{walk.epochs:,.1f}", f"{walk.seconds:.1f}"]
+        cells = [_name(walk), f"{walk.steps:,}", _epochs(walk), f"{walk.seconds:.1f}"]
         cells += ["-" if early is None else short(early), short(last.train_cost), per_cent(last.train_accuracy)]
         yield columns([*cells, "-" if known is None else per_cent(known)], widths)
 
@@ -62,6 +63,10 @@ def _how_they_walked(comparison: Comparison) -> Iterator[str]:
             *map(_degrees, (angle.first, angle.last)),
         ]
         yield columns(cells, widths)
+
+
+def _epochs(walk: Walk) -> str:
+    return f"{walk.epochs:,.1f}" if walk.epochs < 1000 else f"{walk.epochs:,.0f}"
 
 
 def _name(walk: Walk) -> str:
@@ -161,6 +166,8 @@ def _data(comparison: Comparison) -> str | None:
         f"After learning from {counts[0]:,} images the network reads {per_cent(own[0])} of them and {per_cent(new[0])} "
         f"of images it has never seen; from {counts[1]:,}, {per_cent(own[1])} and {per_cent(new[1])}. "
     )
+    if own[0] < own[1]:
+        return text + f"{_steps(few)} were not enough to learn even so few; --seconds gives each the same time."
     gaps = [100 * (mine - other) for mine, other in zip(own, new, strict=True)]
     if new[1] <= new[0] or gaps[1] >= gaps[0]:
         return text

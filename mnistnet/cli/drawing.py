@@ -1,11 +1,9 @@
-"""Drawing in a terminal: images, arrows, bars, numbers with a unit; in blocks and colour where the terminal can."""
+"""Drawing in a terminal: images, arrows, bars, paragraphs; in blocks and colour where the terminal can."""
 
 import os
 import sys
 import textwrap
-from collections.abc import Iterable
 from dataclasses import dataclass
-from math import floor, log10
 
 import click
 import numpy as np
@@ -14,15 +12,6 @@ import numpy.typing as npt
 WIDTH = 80
 BLOCKS, ASCII = " ░▒▓█", " .:-=+*#%@"
 LINES = "─►◄│┌┐└┘"
-UNITS = {
-    6: "millions",
-    3: "thousands",
-    0: "",
-    -3: "thousandths",
-    -6: "millionths",
-    -9: "billionths",
-    -12: "trillionths",
-}
 
 
 def can_draw_blocks() -> bool:
@@ -58,60 +47,6 @@ def digit_as_text(pixels: npt.NDArray[np.uint8], blocks: bool | None = None, sha
 def every(shape: tuple[int, int]) -> int:
     """Return of how many pixels in a row one can be drawn, so that an image of this shape fits the terminal."""
     return -(-2 * shape[1] // WIDTH)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A power of ten in which a column of numbers is short."""
-
-    exponent: int
-    decimals: int
-
-    @property
-    def name(self) -> str:
-        """The unit in a word, such as "thousandths"; empty for plain numbers."""
-        return UNITS.get(self.exponent, f"1e{self.exponent}")
-
-    @property
-    def words(self) -> str:
-        """How a table's head names the unit: " (in thousandths)", or nothing for plain numbers."""
-        return f" (in {self.name})" if self.name else ""
-
-    def __call__(self, value: float) -> str:
-        """Return a number in this unit with its sign; "0" is zero, "." what is too small to be seen beside others."""
-        if value == 0:
-            return "0"
-        text = f"{value / 10.0**self.exponent:+.{self.decimals}f}"
-        return text if text.strip("+-0.") else "."
-
-    def plain(self, value: float) -> str:
-        """Return a number that is not negative in this unit, without a sign."""
-        return self(value).lstrip("+")
-
-
-def unit(values: Iterable[float], digits: int = 3) -> Unit:
-    """Return the unit in which the largest of some numbers has so many digits."""
-    top = max((abs(float(value)) for value in values), default=0.0)
-    if top == 0:
-        return Unit(0, digits - 1)
-    magnitude = floor(log10(top))
-    exponent = 3 * (magnitude // 3)
-    return Unit(exponent, max(0, digits - 1 - (magnitude - exponent)))
-
-
-def short(value: float, sign: str = "") -> str:
-    """Return a number with three digits, such as 0.0123, 1.20e-07 or 32.0; `sign="+"` for a sign in any case."""
-    return f"{value:{sign},.0f}" if abs(value) >= 1000 else f"{value:{sign}#.3g}".rstrip(".")
-
-
-def times(ratio: float) -> str:
-    """Return a ratio in words, with two or three digits: 1.4, 32, 125,000, 26 billion, over a thousand trillion."""
-    if ratio >= 1e15:
-        return "over a thousand trillion"
-    for size, word in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1, "")):
-        if ratio >= size:
-            return (f"{ratio / size:.2g}" if ratio < 10 * size else f"{float(f'{ratio / size:.3g}'):,.0f}") + word
-    return f"{ratio:.2g}"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   mnistnet explain --index 0
-  mnistnet explain --index 0 --untrained
+  mnistnet explain --index 0 --untrained --plot nudges.png
   mnistnet explain two.png --label 2 --neuron 3
   mnistnet explain --index 8 --split train --neuron 1:12 --json""",
 )
@@ -58,6 +58,9 @@ Examples:
     metavar="N",
     help="Of first weights and mini-batches [default: that of the network's training].",
 )
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it all into this .png, .svg or .pdf as well."
+)
 @data_options
 @json_option
 def command(
@@ -71,6 +74,7 @@ def command(
     examples: int | None,
     untrained: bool,
     seed: int | None,
+    plot: Path | None,
     data_dir: Path | None,
     mirrors: tuple[str, ...],
     as_json: bool,
@@ -89,6 +93,10 @@ def command(
     from mnistnet.explain import as_json as to_json
     from mnistnet.explain import explain
 
+    if plot:
+        from mnistnet import plots
+
+        plots.check(plot)
     path = find_checkpoint(checkpoint, default="3blue1brown")
     loaded = checkpoints.load(path)
     seed = loaded.config.seed if seed is None else seed
@@ -119,6 +127,12 @@ def command(
         )
     finally:
         progress.close()
+    facts = (explanation, subject.title, known, untrained, store.spec.labels, top, store.spec.shape)
+    if plot:
+        from mnistnet.plots.explanation import draw_explanation
+        from mnistnet.telling import Telling
+
+        draw_explanation(Telling(*facts), plot)
     if as_json:
         origin = {"checkpoint": str(path), "untrained": untrained, "seed": seed}
         click.echo(json.dumps(origin | subject.origin | {"true_label": subject.true_label} | to_json(explanation)))
@@ -127,10 +141,7 @@ def command(
     from mnistnet.cli.scene import Scene
     from mnistnet.cli.story import tell
 
-    scene = Scene(
-        explanation, subject.title, known, untrained, store.spec.labels, top, Pen(is_rich_terminal()), store.spec.shape
-    )
-    for line in tell(scene):
+    for line in tell(Scene(*facts, Pen(is_rich_terminal()))):
         click.echo(line)
 
 

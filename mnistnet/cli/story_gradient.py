@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mnistnet.averaging import STEP_LENGTH, Direction
-from mnistnet.cli.drawing import paragraph, short, times, unit
+from mnistnet.cli.drawing import paragraph
 from mnistnet.cli.options import per_cent
 from mnistnet.cli.scene import Scene, columns, rest
 from mnistnet.sensitivity import STEP, Sensitivity
+from mnistnet.wording import short, times, unit
 
 MOST_LAYERS = 6  # of a deeper network the last ones are shown
 ROWS_A_LAYER = 3

@@ -29,7 +29,7 @@ def scene(sizes: tuple[int, ...] = (784, 4, 3, 10), names: tuple[str, ...] = tup
     network.weights[0][...] /= 4
     train, test = some_examples(784, 10, 150), some_examples(784, 10, 50, seed=1)
     explanation = explain(network, seven.ravel(), 7, train=train, test=test, top=3)
-    return Scene(explanation, "A seven", True, False, names, 3, Pen(rich=False))
+    return Scene(explanation, "A seven", True, False, names, 3, (28, 28), Pen(rich=False))
 
 
 def screen() -> str:
