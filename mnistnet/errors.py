@@ -47,5 +47,9 @@ class PlotError(MnistnetError):
     """A figure that cannot be drawn, or cannot be written."""
 
 
+class DemoError(MnistnetError):
+    """A page that cannot be served."""
+
+
 class DivergedError(MnistnetError):
     """Training that produced a cost or a weight which is not a finite number."""

@@ -29,7 +29,7 @@ LAYERS = [
     {"training", "sensitivity"},
     {"runs", "averaging", "walks", "plane"},
     {"explain", "compare"},
-    {"plots"},
+    {"plots", "demo"},
     {"cli"},
     {"__main__"},
 ]
