@@ -1,5 +1,6 @@
 """`mnistnet demo`: a page to draw a digit on, watch the network think, and teach it."""
 
+import os
 import socket
 import threading
 import webbrowser
@@ -59,11 +60,12 @@ def command(
     from mnistnet import checkpoint as checkpoints
     from mnistnet.demo.exhibit import prepare
     from mnistnet.demo.server import Hosts, create_app, is_loopback
+    from mnistnet.steps import one_blas_thread
 
     path = find_checkpoint(checkpoint, default="3blue1brown")
     loaded = checkpoints.load(path)
     exhibit = prepare(checkpoint or "3blue1brown", loaded, open_store(loaded.config.dataset, data_dir, mirrors))
-    with _listening(host, port) as listener:
+    with _listening(host, port) as listener, one_blas_thread():
         bound = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{'localhost' if host in ('0.0.0.0', '::') else shown}:{bound}/"
@@ -84,10 +86,11 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=256)
     except (OSError, UnicodeError) as error:
-        words = getattr(error, "strerror", None) or str(error)
+        # Where binding fails Python adds the address to the system's words, and ours is said already.
+        number = getattr(error, "errno", None) or 0
+        words = os.strerror(number) if number > 0 else str(error)
         raise DemoError(
-            f"cannot listen at {host}, port {port}: {words[:1].lower() + words[1:]}; choose others with --host and "
-            "--port"
+            f"cannot listen at {host}, port {port}: {words[:1].lower() + words[1:]}; choose others with --host, --port"
         ) from None
 
 

@@ -306,6 +306,7 @@ async function work() {
     while (waiting) {
       const { body, digit, asked } = waiting;
       waiting = null;
+      if (digit !== known.digit) continue;
       const thought = await ask("think", { ...body(), ...copy() });
       if (digit !== known.digit) continue;
       known.thought = thought;
@@ -779,7 +780,7 @@ async function reset() {
 
 function showTeaching() {
   const name = nameOf(label()), [first, last] = [known.lessons[0], known.lessons.at(-1)];
-  $("teach-words").textContent = `Steps of gradient descent in a copy of your own. One example alone makes it call everything ${name}; an average over 100 heals it.`;
+  $("teach-words").textContent = `Steps of gradient descent in a copy of your own. Heed one example alone, and it finds a ${name} in ever more; the average over 100 at random heals it.`;
   $("rate-shown").textContent = Number(rate().toPrecision(2));
   $("alone").disabled = $("many").disabled = !known.thought;
   $("reset").disabled = !known.session;
