@@ -30,7 +30,7 @@ def main() -> int:
         expect(page.locator("#figures")).to_contain_text("Called 7")
         picture = Image.open(BytesIO(page.screenshot(full_page=True))).convert("RGB")
         browser.close()
-    picture.quantize(96, dither=Image.Dither.NONE).save(PATH, optimize=True)
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(PATH, optimize=True)
     return 0
 
 

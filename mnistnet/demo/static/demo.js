@@ -406,7 +406,7 @@ function drawLines(layer, lines, what, faint = false) {
     set("x1", a.x + a.radius); set("y1", a.y); set("x2", b.x - b.radius); set("y2", b.y);
     set("class", way(value));
     set("stroke-width", (0.35 + widest * share).toFixed(2));
-    set("opacity", (faint ? 0.13 : 0.3 + 0.6 * share).toFixed(2));
+    set("stroke-opacity", (faint ? 0.13 : 0.3 + 0.6 * share).toFixed(2));
     line.tip = () => `${what}\n${signed(value)}`;
     line.row = row;
   });
@@ -513,11 +513,11 @@ network.addEventListener("keydown", spoken(async (event) => {
 /** Lines into the neuron under the pointer stand out. */
 network.addEventListener("pointerover", (event) => {
   const node = event.target.closest(".neuron");
-  for (const group of nodes?.lines ?? []) for (const line of group?.children ?? []) line.style.opacity = "";
-  if (node) for (const line of nodes.lines[node.layer].children) line.style.opacity = line.row === node.row ? 1 : 0.06;
+  for (const group of nodes?.lines ?? []) for (const line of group?.children ?? []) line.style.strokeOpacity = "";
+  if (node) for (const line of nodes.lines[node.layer].children) line.style.strokeOpacity = line.row === node.row ? 1 : 0.06;
 });
 network.addEventListener("pointerleave", () => {
-  for (const group of nodes?.lines ?? []) for (const line of group?.children ?? []) line.style.opacity = "";
+  for (const group of nodes?.lines ?? []) for (const line of group?.children ?? []) line.style.strokeOpacity = "";
 });
 
 /** Numbers beside the pointer, or the focus: of anything that has a `tip`. */
@@ -788,11 +788,13 @@ function showTeaching() {
     $("chart").replaceChildren();
     return $("figures").replaceChildren();
   }
+  const looks = first === last ? [first] : [first, last];
   const row = (term, key, format) => el("tr", {}, el("th", { scope: "row" }, term),
-    ...[first, last].map((lesson) => tipped(el("td", {}, format(lesson[key])), lesson[key])));
-  const judges = known.about.judges.toLocaleString("en"), steps = last.steps === 1 ? "1 step" : `${last.steps} steps`;
+    ...looks.map((lesson) => tipped(el("td", {}, format(lesson[key])), lesson[key])));
+  const judges = known.about.judges.toLocaleString("en"), after = last.steps === 1 ? "after 1 step" : `after ${last.steps} steps`;
+  const heads = first === last ? ["now"] : ["before", after];
   $("figures").replaceChildren(
-    el("table", {}, el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col" }, "before"), el("th", { scope: "col" }, `after ${steps}`))),
+    el("table", {}, el("thead", {}, el("tr", {}, el("td"), ...heads.map((head) => el("th", { scope: "col" }, head)))),
       el("tbody", {}, row("Cost of this one", "cost", (value) => short(value)), row("Accuracy *", "accuracy", percent), row(`Called ${name} *`, "share", percent))),
     p(`* of ${judges} test images`));
   $("chart").replaceChildren(...(known.lessons.length > 1 ? [chart()] : []));
