@@ -311,7 +311,8 @@ async function work() {
       if (digit !== known.digit) continue;
       known.thought = thought;
       known.pixels = thought.pixels;
-      show();
+      known.wish = null; // it was of what was drawn before
+      if (known.about) showNetwork();
       performance.measure("thought", { start: asked });
       rest();
     }
@@ -321,13 +322,16 @@ async function work() {
 }
 function rest() {
   clearTimeout(settled);
-  settled = setTimeout(spoken(settle), 300);
+  settled = setTimeout(spoken(settle), 250);
 }
-/** The hand rests: ask what takes longer. */
+/** The hand rests: say the answer aloud, and ask what takes longer. */
 async function settle() {
   if (!known.thought || active !== null) return;
-  await Promise.all([judge(), known.step >= 0 ? askWish() : null]);
+  if (known.step >= 0) await askWish();
   show();
+  $("said").textContent = $("answer").textContent;
+  await judge();
+  showTeaching();
 }
 
 function thinkAgain() {
@@ -393,20 +397,30 @@ function from(layer, index) {
   };
 }
 
+/** Set an attribute, if that changes it: most of them stay as they are while one draws. */
+function put(node, name, value) {
+  node.had ??= {};
+  if (node.had[name] !== value) node.setAttribute(name, node.had[name] = value);
+}
+
 /** Draw lines into `layer`: [index before, row, value]; widths are in proportion to the largest value. */
 function drawLines(layer, lines, what, faint = false) {
   const most = largest(lines.map((line) => line[2])) || 1;
   const group = nodes.lines[layer], widest = layer === 1 ? 2.6 : 4.2;
-  const kept = lines.filter(([, , value]) => Math.abs(value) / most > 0.012);
-  while (group.children.length > kept.length) group.lastChild.remove();
-  kept.forEach(([before, row, value], i) => {
-    const a = from(layer - 1, before), b = nodes.columns[layer][row], share = Math.abs(value) / most;
-    const line = group.children[i] ?? group.appendChild(svg("line"));
-    const set = (name, v) => line.setAttribute(name, v);
-    set("x1", a.x + a.radius); set("y1", a.y); set("x2", b.x - b.radius); set("y2", b.y);
-    set("class", way(value));
-    set("stroke-width", (0.35 + widest * share).toFixed(2));
-    set("stroke-opacity", (faint ? 0.13 : 0.3 + 0.6 * share).toFixed(2));
+  while (group.children.length > lines.length) group.lastChild.remove();
+  lines.forEach(([before, row, value], i) => {
+    const line = group.children[i] ?? group.appendChild(svg("line")), share = Math.abs(value) / most;
+    const hidden = share < 0.012; // nobody would see it
+    put(line, "display", hidden ? "none" : "");
+    if (hidden) return;
+    const a = from(layer - 1, before), b = nodes.columns[layer][row];
+    put(line, "x1", a.x + a.radius);
+    put(line, "y1", a.y);
+    put(line, "x2", b.x - b.radius);
+    put(line, "y2", b.y);
+    put(line, "class", way(value));
+    put(line, "stroke-width", (0.35 + widest * share).toFixed(1));
+    put(line, "stroke-opacity", (faint ? 0.13 : 0.3 + 0.6 * share).toFixed(2));
     line.tip = () => `${what}\n${signed(value)}`;
     line.row = row;
   });
@@ -414,16 +428,22 @@ function drawLines(layer, lines, what, faint = false) {
 
 function drawArrow(node, value, most) {
   const path = node.querySelector(".arrow"), share = most ? Math.abs(value ?? 0) / most : 0;
-  if (share < 0.004) return path.setAttribute("d", "");
+  if (share < 0.004) return put(path, "d", "");
   const length = 4 + share * (node.room - 4), turn = value < 0 ? 1 : -1;
   const x = node.x + node.radius + 9, head = Math.min(5, 2 + length / 5), tip = node.y + turn * length / 2;
-  path.setAttribute("d", `M${x} ${node.y - turn * length / 2}V${tip}m${-head} ${-turn * head}L${x} ${tip}l${head} ${-turn * head}`);
-  path.setAttribute("class", `arrow ${way(value)}`);
+  put(path, "d", `M${x} ${node.y - turn * length / 2}V${tip}m${-head} ${-turn * head}L${x} ${tip}l${head} ${-turn * head}`);
+  put(path, "class", `arrow ${way(value)}`);
 }
 
 /** Show all that is known. */
 function show() {
   if (!known.about) return;
+  const current = showNetwork();
+  showStep(current);
+  showTeaching();
+}
+/** Show what changes with every stroke; the rest waits until the hand rests. */
+function showNetwork() {
   if (!nodes || nodes.shape !== shape()) build();
   const { thought } = known, current = known.wish && known.step >= 0 ? steps()[known.step] : null;
   showInput();
@@ -435,7 +455,7 @@ function show() {
     nodes.columns[layer].forEach((node, row) => {
       const neuron = rowsOf(layer)[row], activation = own?.activations[row];
       const light = Math.round(18 + 237 * Math.abs(activation ?? 0) / most);
-      node.firstChild.setAttribute("fill", `rgb(${light} ${light} ${light})`);
+      put(node.firstChild, "fill", `rgb(${light} ${light} ${light})`);
       drawArrow(node, arrows?.[row], longest);
       node.classList.toggle("answer", layer === layers() && thought?.digit === neuron);
       node.classList.toggle("picked", Boolean(current?.three && known.wish.three_ways.layer === layer && known.wish.three_ways.neuron === neuron));
@@ -449,15 +469,14 @@ function show() {
         words.push(`nudge for its bias ${signed(wished.bias_nudges[row])}`);
       }
       node.tip = () => words.join("\n");
-      node.setAttribute("aria-label", words.join(", "));
+      put(node, "aria-label", words.join(", "));
     });
     const lines = current?.lines(layer);
     if (lines) drawLines(layer, lines, current.what);
     else drawLines(layer, thought ? forwardLines(layer) : [], layer === 1 ? "weight × pixel" : "weight × activation", Boolean(current));
   }
   showLegend(current);
-  showStep(current);
-  showTeaching();
+  return current;
 }
 const forwardLines = (layer) => known.thought.lines[layer - 1].flatMap((line, row) =>
   layer === 1 ? line.map(([pixel, value]) => [pixel, row, value]) : line.map((value, before) => [before, row, value]));
@@ -486,6 +505,8 @@ function showAnswer() {
 }
 
 function showLegend(current) {
+  if (nodes.legend === Boolean(current)) return;
+  nodes.legend = Boolean(current);
   const key = (kind, text) => el("li", {}, el("i", { class: kind }), text);
   const [more, less, width] = current
     ? ["wants more", "wants less", "arrows and lines: how much, each layer to its own largest"]
@@ -540,7 +561,8 @@ document.addEventListener("keydown", (event) => { if (event.key === "Escape") $(
 // ---- 5. The backward pass
 
 async function askWish() {
-  const digit = known.digit;
+  const digit = known.digit, [layer, neuron] = known.picked ?? [];
+  if (layer && !rowsOf(layer).includes(neuron)) known.picked = null; // no longer among the most active ones
   const wish = await ask("wish", { pixels: known.pixels, label: label(), neuron: known.picked, ...copy() });
   if (digit === known.digit) known.wish = wish;
 }
@@ -750,19 +772,24 @@ async function judge() {
   if (isStill({ pixels: known.pixels, label: label() })) known.lessons = [{ ...found, ...subject, steps: 0 }];
 }
 
+let teaching = false;
+
 async function learn(at_random) {
-  const times = Number($("times").value);
-  await judge();
-  const { pixels, label } = known.lessons[0];
-  document.body.setAttribute("aria-busy", "true");
+  if (teaching) return;
+  teaching = true;
   try {
+    await judge();
+    if (!known.lessons.length) return;
+    const { pixels, label } = known.lessons[0], times = Number($("times").value);
     const found = await ask("learn", { pixels, label, rate: rate(), times, at_random, ...copy() });
     known.session = found.session;
-    if (known.lessons[0]?.pixels !== pixels || known.lessons[0].label !== label) known.lessons = [];
-    else known.lessons.push({ ...found, steps: known.lessons.at(-1).steps + times });
+    const { steps } = known.lessons.at(-1) ?? {};
+    if (known.lessons[0]?.pixels === pixels && known.lessons[0].label === label) known.lessons.push({ ...found, steps: steps + times });
+    else known.lessons = []; // something else was drawn, or meant, in the meantime
   } finally {
-    document.body.removeAttribute("aria-busy");
+    teaching = false;
   }
+  showTeaching();
   thinkAgain();
 }
 
