@@ -1,6 +1,5 @@
 """`mnistnet demo`: a page to draw a digit on, watch the network think, and teach it."""
 
-import os
 import socket
 import threading
 import webbrowser
@@ -34,7 +33,7 @@ Examples:
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address to listen at. Any but this one lets others on your network in.",
+    help="Address to listen at; others than this machine's own let your network in.",
 )
 @data_options
 def command(
@@ -86,9 +85,8 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=256)
     except (OSError, UnicodeError) as error:
-        # Where binding fails Python adds the address to the system's words, and ours is said already.
-        number = getattr(error, "errno", None) or 0
-        words = os.strerror(number) if number > 0 else str(error)
+        # Python adds the address to the system's words, and it is said here already.
+        words = (getattr(error, "strerror", None) or str(error)).partition(" (while ")[0]
         raise DemoError(
             f"cannot listen at {host}, port {port}: {words[:1].lower() + words[1:]}; choose others with --host, --port"
         ) from None
