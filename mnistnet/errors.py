@@ -51,5 +51,9 @@ class ExportError(MnistnetError):
     """A network that cannot be written in another format."""
 
 
+class DemoError(MnistnetError):
+    """A page that cannot be served."""
+
+
 class DivergedError(MnistnetError):
     """Training that produced a cost or a weight which is not a finite number."""

@@ -30,7 +30,7 @@ LAYERS = [
     {"runs", "averaging", "walks", "plane"},
     {"explain", "compare"},
     {"export", "telling"},
-    {"plots"},
+    {"plots", "demo"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,123 @@
+"""`mnistnet demo`: a page to draw a digit on, watch the network think, and teach it."""
+
+import socket
+import threading
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mnistnet.cli.options import data_options, find_checkpoint, open_store
+from mnistnet.errors import DemoError
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+@click.command(
+    name="demo",
+    epilog="""\b
+Examples:
+  mnistnet demo
+  mnistnet demo best
+  mnistnet demo runs/default/best.npz --no-browser --port 8000""",
+)
+@click.argument("checkpoint", required=False, metavar="[CHECKPOINT]")
+@click.option("--no-browser", is_flag=True, help="Only say where the page is.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Where to listen [default: a free port]."
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen at; others than this machine's own let your network in.",
+)
+@data_options
+def command(
+    checkpoint: str | None,
+    no_browser: bool,
+    port: int,
+    host: str,
+    data_dir: Path | None,
+    mirrors: tuple[str, ...],
+) -> None:
+    """Open a page to draw a digit on, watch a network think about it, and teach it.
+
+    CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown` [default: 3blue1brown, which
+    comes with the package]. The page works without internet. Needs the extra: pip install 'mnistnet[demo]'.
+    """
+    try:
+        import flask  # noqa: F401  # is it there?
+        import waitress  # noqa: F401
+    except ImportError:
+        raise DemoError(
+            "the page needs flask and waitress, which are not installed: pip install 'mnistnet[demo]'"
+        ) from None
+    from mnistnet import checkpoint as checkpoints
+    from mnistnet.demo.exhibit import prepare
+    from mnistnet.demo.server import Hosts, create_app, is_loopback
+    from mnistnet.steps import one_blas_thread
+
+    path = find_checkpoint(checkpoint, default="3blue1brown")
+    loaded = checkpoints.load(path)
+    exhibit = prepare(checkpoint or "3blue1brown", loaded, open_store(loaded.config.dataset, data_dir, mirrors))
+    with _listening(host, port) as listener, one_blas_thread():
+        bound = listener.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{'localhost' if host in ('0.0.0.0', '::') else shown}:{bound}/"
+        if not is_loopback(host):
+            click.echo(f"mnistnet: warning: bound to {host}: whoever can reach this machine can use the page", err=True)
+        thread = _serve(create_app(exhibit, Hosts(host, bound)), listener)
+        click.echo(f"listening at {address} (Ctrl-C stops)")
+        if not no_browser and not _opened(address):
+            click.echo("no browser could be opened; open that address yourself", err=True)
+        # Signals reach this thread alone, so that they can interrupt nothing but this waiting.
+        thread.join()
+    raise DemoError("the server stopped by itself")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address. Raises DemoError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=256)
+    except (OSError, UnicodeError) as error:
+        # Python adds the address to the system's words, and it is said here already.
+        words = (getattr(error, "strerror", None) or str(error)).partition(" (while ")[0]
+        raise DemoError(
+            f"cannot listen at {host}, port {port}: {words[:1].lower() + words[1:]}; choose others with --host, --port"
+        ) from None
+
+
+def _serve(app: "Flask", listener: socket.socket) -> threading.Thread:
+    """Serve the page from threads that end with the program."""
+    import logging
+
+    from waitress.server import create_server
+
+    from mnistnet.demo.server import LARGEST_BODY, THREADS
+
+    logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it would report that visitors come and go
+    settings: dict[str, Any] = {
+        "threads": THREADS,
+        "ident": None,
+        "connection_limit": 250,
+        "channel_timeout": 30,
+        "asyncore_use_poll": True,
+        # Larger bodies are refused before they are read; up to here the page's own words are better.
+        "max_request_body_size": 4 * LARGEST_BODY,
+    }
+    server = create_server(app, sockets=[listener], **settings)
+    thread = threading.Thread(target=server.run, name="mnistnet-demo", daemon=True)
+    thread.start()
+    return thread
+
+
+def _opened(address: str) -> bool:
+    try:
+        return webbrowser.open(address)
+    except webbrowser.Error:
+        return False

@@ -1,0 +1,70 @@
+"""The requests that the page may send, as types: anything else is refused with a sentence. docs/demo.md lists them."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Session = Annotated[str, Meta(max_length=64)] | None
+Pixels = Annotated[bytes, Meta(min_length=784, max_length=784)]
+"""A 28x28 image row by row, 0 black to 255 white; bytes travel as base64."""
+Small = Annotated[int, Meta(ge=0, le=1_000_000)]
+Rate = Annotated[float, Meta(gt=0, le=100)]
+
+
+class Message(Struct, forbid_unknown_fields=True):
+    """A request. Who has taught a copy of the network names it by `session`."""
+
+
+class Describe(Message):
+    """What is shown here?"""
+
+
+class Draw(Message):
+    """Give me a test image at random, or this one."""
+
+    index: Small | None = None
+
+
+class See(Message):
+    """What does the network see in a picture file?"""
+
+    picture: bytes
+
+
+class Think(Message):
+    """What does the network make of a picture file, or of a 28x28 image?"""
+
+    picture: bytes | None = None
+    pixels: Pixels | None = None
+    session: Session = None
+
+
+class Wish(Message):
+    """What does an image wish of the network, so that it be read as `label`? `neuron` is [layer, neuron]."""
+
+    pixels: Pixels
+    label: Small
+    neuron: tuple[Small, Small] | None = None
+    session: Session = None
+
+
+class Judge(Message):
+    """How good is the network, at this example and at all?"""
+
+    pixels: Pixels
+    label: Small
+    session: Session = None
+
+
+class Learn(Judge, kw_only=True):
+    """Learn from this example alone, so many times; or so many times from examples drawn at random."""
+
+    rate: Rate
+    times: Annotated[int, Meta(ge=1, le=100)] = 1
+    at_random: bool = False
+
+
+class Forget(Message):
+    """Drop my copy of the network."""
+
+    session: Annotated[str, Meta(max_length=64)]
