@@ -47,5 +47,9 @@ class PlotError(MnistnetError):
     """A figure that cannot be drawn, or cannot be written."""
 
 
+class SweepError(MnistnetError):
+    """A sweep that cannot begin or go on: its folder, its scheduler or its workers."""
+
+
 class DivergedError(MnistnetError):
     """Training that produced a cost or a weight which is not a finite number."""

@@ -29,6 +29,7 @@ LAYERS = [
     {"training", "sensitivity"},
     {"runs", "averaging", "walks", "plane"},
     {"explain", "compare"},
+    {"sweeps"},
     {"plots"},
     {"cli"},
     {"__main__"},
