@@ -26,7 +26,7 @@ LAYERS = [
     {"ink", "datasets", "config"},
     {"images", "batches", "checkpoint"},
     {"evaluation", "nudges"},
-    {"training", "sensitivity"},
+    {"mistakes", "training", "sensitivity"},
     {"runs", "averaging", "walks", "plane"},
     {"explain", "compare"},
     {"sweeps"},

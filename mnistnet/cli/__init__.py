@@ -18,7 +18,7 @@ import click
 from mnistnet import __version__
 from mnistnet.errors import MnistnetError
 
-COMMANDS = ("train", "eval", "predict", "explain", "compare", "sweep", "info", "config", "download")
+COMMANDS = ("train", "eval", "predict", "explain", "compare", "plot", "sweep", "info", "config", "download")
 
 
 class TerminatedError(BaseException):

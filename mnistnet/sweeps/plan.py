@@ -14,7 +14,7 @@ those that were there as they were.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from math import exp, inf, log
@@ -213,7 +213,7 @@ def _check(
         raise ConfigError(f"{source}: trials: missing; expected how many times to draw the values of random:")
     if sweep.trials is not None and not drawn:
         raise ConfigError(f"{places['trials',]}: trials: how many times random: is drawn, but there is no random:")
-    parts = (("set", sweep.set or {}), ("grid", grid), ("random", drawn))
+    parts: tuple[tuple[str, Mapping[str, Any]], ...] = (("set", sweep.set or {}), ("grid", grid), ("random", drawn))
     for (first, some), (second, others) in combinations(parts, 2):
         for key in others:
             if key in some:
