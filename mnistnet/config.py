@@ -6,6 +6,7 @@ file, line, key, what was expected and what was found.
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -93,32 +94,44 @@ SECTIONS = ("optimizer", "schedule", "augment")
 """Keys that may be written as one word, the section's name, or as a mapping with `name` and its own keys."""
 
 
-def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """Read a config file (None: the defaults) and apply `key=value` overrides. Raises ConfigError.
+@dataclass(frozen=True)
+class Change:
+    """A key of the config, such as `optimizer.beta1`, a plain value to give it, and where that was written."""
+
+    key: str
+    value: Any
+    place: str
+
+
+def load(path: Path | None = None, overrides: Sequence[str] = (), changes: Sequence[Change] = ()) -> Config:
+    """Read a config file (None: the defaults), and apply `key=value` overrides and changes. Raises ConfigError.
 
     A name without folder and ending is that of a config that comes with the package; a file called so is `./NAME`.
     """
     if path is not None and not path.suffix and path == Path(path.name):
         path = recipes.path(path.name) or path
-    if path is None:
-        document, source = strict_yaml.Document({}), "defaults"
-    else:
-        source = str(path)
-        document = strict_yaml.parse(_read(path), source)
-    if document.value is None:
-        raise ConfigError(
-            f"{source}: the file is empty; expected keys such as `epochs: 10` (`mnistnet config` prints all)"
-        )
-    if not isinstance(document.value, dict):
-        raise ConfigError(f"{source}: expected a mapping of keys to values at the root, found {found(document.value)}")
-    values = _spell_out(document.value)
-    places = {key: f"{source}:{line}" for key, line in document.lines.items()}
+    values, places = ({}, {}) if path is None else read_mapping(path)
+    values = _spell_out(values)
     for override in overrides:
         _override(values, override, places)
+    for change in changes:
+        _assign(values, tuple(change.key.split(".")), change.value, change.place, places)
     word = values.get("dataset")
     if isinstance(word, str) and word not in DATASETS and os.sep not in word and Path(word).is_dir():
         values["dataset"] = f"./{word}"  # spelt so that a checkpoint's header says by itself that it is a path
-    return from_mapping(values, places, source)
+    return from_mapping(values, places, "defaults" if path is None else str(path))
+
+
+def read_mapping(path: Path) -> tuple[dict[str, Any], dict[strict_yaml.Path, str]]:
+    """Read a YAML file whose root is a mapping; return it, and where each value was written. Raises ConfigError."""
+    document = strict_yaml.parse(_read(path), str(path))
+    if document.value is None:
+        raise ConfigError(
+            f"{path}: the file is empty; expected keys such as `epochs: 10` (`mnistnet config` prints all)"
+        )
+    if not isinstance(document.value, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys to values at the root, found {found(document.value)}")
+    return document.value, {key: f"{path}:{line}" for key, line in document.lines.items()}
 
 
 def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None, source: str = "config") -> Config:
@@ -234,8 +247,15 @@ def _override(values: dict[str, Any], override: str, places: dict[strict_yaml.Pa
     source = f"--set {override}"
     if not equals or not dotted:
         raise ConfigError(f"{source}: expected key=value, for example --set learning_rate=0.01")
-    *parents, last = keys = tuple(dotted.split("."))
     value = strict_yaml.parse(text.encode("utf-8", "surrogateescape"), source).value
+    _assign(values, tuple(dotted.split(".")), value, source, places)
+
+
+def _assign(
+    values: dict[str, Any], keys: tuple[str, ...], value: Any, source: str, places: dict[strict_yaml.Path, str]
+) -> None:
+    """Give the key at the end of `keys` a value in place, and note that it comes from `source`."""
+    *parents, last = keys
     section, defaults = values, to_mapping(Config())
     for depth, key in enumerate(parents):
         # A section that the file leaves out starts as the default's name alone: its other keys are defaults anyway.

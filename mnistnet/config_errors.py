@@ -13,7 +13,7 @@ import msgspec
 from mnistnet import strict_yaml
 
 
-def explain_invalid(message: str, values: Any, root: type, places: dict[strict_yaml.Path, str], source: str) -> str:
+def explain_invalid(message: str, values: Any, root: Any, places: dict[strict_yaml.Path, str], source: str) -> str:
     """Return the sentence for a msgspec error `message` about `values`, which should have been a `root`."""
     message, path = _path(message)
     value = _value_at(values, path)

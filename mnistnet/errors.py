@@ -55,5 +55,9 @@ class DemoError(MnistnetError):
     """A page that cannot be served."""
 
 
+class SweepError(MnistnetError):
+    """A sweep that cannot begin or go on: its folder, its scheduler or its workers."""
+
+
 class DivergedError(MnistnetError):
     """Training that produced a cost or a weight which is not a finite number."""

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 _HERE = Path(__file__).parent
+_SWEEPS = {"sweep"}  # lie among them, and ask for many trainings
 _FOLDERS = (_HERE / "configs", _HERE.parent / "configs")
 
 
@@ -15,7 +16,7 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """Return the names of all of them, in alphabetical order."""
-    return sorted(path.stem for path in folder().glob("*.yaml"))
+    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in _SWEEPS)
 
 
 def path(name: str) -> Path | None:

@@ -141,7 +141,7 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
     train, validation = split(store.examples("train"), config.validation, limit, config.seed)
     training.check_batch_size(config, len(train))  # now, while an older run in the folder is still whole
     threads = training.threads_for(config, len(train))
-    with _locked(folder), one_blas_thread():
+    with locked(folder), one_blas_thread():
         _refuse_present(folder, resume or force)  # again: another process may just have ended a run here
         for name in (CONFIG, METRICS, LAST, BEST):
             remove_temporaries(folder, name)
@@ -177,7 +177,7 @@ def _refuse_present(folder: Path, allowed: bool) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the operating system frees when this process dies, however it dies."""
     path = folder / ".lock"
     try:

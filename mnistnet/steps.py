@@ -32,9 +32,13 @@ Task = Callable[[int], object]
 
 def worthwhile_threads(layer_sizes: Sequence[int], batch_size: int) -> int:
     """Return how many threads such a step is worth: one a core, if each has enough to do."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     largest = batch_size * max(a * b for a, b in pairwise(layer_sizes))
-    return max(1, min(cores, largest // WORTH_A_THREAD, batch_size // LEAST_ROWS))
+    return max(1, min(processors(), largest // WORTH_A_THREAD, batch_size // LEAST_ROWS))
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:

@@ -195,7 +195,7 @@ def test_the_schema_accepts_what_loads_and_refuses_what_does_not() -> None:
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
     validator.validate(configs.to_mapping(Config()))
-    for path in sorted((ROOT / "configs").glob("*.yaml")):
+    for path in (p for p in sorted((ROOT / "configs").glob("*.yaml")) if p.stem != "sweep"):
         validator.validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     for bad in ({"epochs": "ten"}, {"epoch": 1}, {"optimizer": "adma"}, {"optimizer": {"name": "sgd", "beta1": 1}}):
         assert not validator.is_valid(bad)

@@ -16,7 +16,8 @@ from scripts import commands
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+SWEEPS = {"sweep"}  # files for `mnistnet sweep`, not configs
+CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem not in SWEEPS)
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "data").glob("*.md")])
 
 

@@ -12,10 +12,11 @@ from mnistnet import recipes
 from mnistnet.errors import ConfigError
 from tests.conftest import ROOT
 from tests.test_cli import run
+from tests.test_documents import CONFIGS
 
 
 def test_every_config_of_the_checkout_has_its_name_and_is_the_file_of_that_name() -> None:
-    assert recipes.names() == sorted(path.stem for path in (ROOT / "configs").glob("*.yaml"))
+    assert recipes.names() == sorted(path.stem for path in CONFIGS)
     assert recipes.names()[0] == "3blue1brown"
     assert configs.load(Path("3blue1brown")) == configs.load(ROOT / "configs" / "3blue1brown.yaml")
     assert recipes.path("3blue1brown") == ROOT / "configs" / "3blue1brown.yaml"

@@ -18,7 +18,20 @@ import click
 from mnistnet import __version__
 from mnistnet.errors import MnistnetError
 
-COMMANDS = ("train", "eval", "predict", "explain", "compare", "demo", "export", "info", "config", "download")
+COMMANDS = (
+    "train",
+    "eval",
+    "predict",
+    "explain",
+    "compare",
+    "demo",
+    "plot",
+    "sweep",
+    "export",
+    "info",
+    "config",
+    "download",
+)
 
 
 class TerminatedError(BaseException):

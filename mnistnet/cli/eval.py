@@ -59,7 +59,7 @@ def command(
     loaded, *others = [checkpoint.load(path) for path in paths]
     store = open_store(dataset or loaded.config.dataset, data_dir, mirrors)
     began = time.perf_counter()
-    examples = _examples(loaded, store, split)
+    examples = examples_of(loaded, store, split)
     if any(not same_images(loaded, other, split) for other in others):
         raise UsageError(f"--split {split}: these networks were trained on different parts; only --split test is fair")
     progress = bar(len(examples) * len(paths), "evaluating", " images")
@@ -99,7 +99,8 @@ def same_images(one: "Checkpoint", other: "Checkpoint", part: str) -> bool:
     return part == "test" or all(getattr(one.config, key) == getattr(other.config, key) for key in keys)
 
 
-def _examples(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
+def examples_of(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
+    """Return a part of the data set, divided as it was for this network's training."""
     from mnistnet.config import check_layer_sizes
     from mnistnet.datasets import split
 

@@ -42,6 +42,7 @@ Examples:
 @click.option("--resume", is_flag=True, help="Continue the run in that folder; start it where there is none.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run. The old run is lost.")
 @data_options
+@click.option("--plot", is_flag=True, help="Draw curves.png into the run's folder at the end (needs the extra `plot`).")
 @click.option("--quiet", is_flag=True, help="No line for each epoch, only the result.")
 @json_option
 def command(
@@ -52,6 +53,7 @@ def command(
     force: bool,
     data_dir: Path | None,
     mirrors: tuple[str, ...],
+    plot: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -68,9 +70,13 @@ def command(
     from mnistnet import runs
 
     config = configs.load(config_path, overrides)
+    if plot:
+        from mnistnet import plots
+
+        plots.require()
     folder = out.expanduser() if out else Path("runs") / (config_path.stem if config_path else "default")
     store = open_store(config.dataset, data_dir, mirrors)
-    flags = [flag for flag, given in (("--quiet", quiet), ("--json", as_json)) if given]
+    flags = [flag for flag, given in (("--plot", plot), ("--quiet", quiet), ("--json", as_json)) if given]
     again = _resume_command(config_path, overrides, out, data_dir, mirrors, flags)
     run: Run | None = None
     try:
@@ -82,7 +88,8 @@ def command(
                 click.echo(_introduction(run), err=True)
             _train(run, config, quiet, as_json)
             summary = run.finish()
-            _print_summary(run, summary, time.perf_counter() - began, as_json)
+            picture = _draw_curves(run) if plot else None
+            _print_summary(run, summary, picture, time.perf_counter() - began, as_json)
     except (KeyboardInterrupt, TerminatedError):
         epoch = run.safe_epoch if run else 0
         safe = f"epoch {epoch} is safe in {folder / runs.LAST}" if epoch else "no epoch was finished"
@@ -159,7 +166,7 @@ def _as_json(result: "EpochResult") -> dict[str, Any]:
     }
 
 
-def _print_summary(run: "Run", summary: "Summary", seconds: float, as_json: bool) -> None:
+def _print_summary(run: "Run", summary: "Summary", picture: Path | None, seconds: float, as_json: bool) -> None:
     test = summary.test
     if as_json:
         line = {
@@ -170,6 +177,8 @@ def _print_summary(run: "Run", summary: "Summary", seconds: float, as_json: bool
             "seconds": round(seconds, 3),
             "checkpoint": str(summary.checkpoint),
         }
+        if picture:
+            line["plot"] = str(picture)
         click.echo(json.dumps(line))
         return
     history = run.state.history
@@ -179,7 +188,21 @@ def _print_summary(run: "Run", summary: "Summary", seconds: float, as_json: bool
     click.echo(
         f"{chosen}: test accuracy {per_cent(test.accuracy, 2)} ({test.correct:,} of {test.total:,}) in {seconds:.1f} s"
     )
+    if picture:
+        click.echo(f"curves: {picture}")
     click.echo(f"next: mnistnet eval {shlex.quote(str(summary.checkpoint))} --confusion")
+
+
+def _draw_curves(run: "Run") -> Path | None:
+    """Draw the run's curves into its folder; return the file, or None where there is no epoch to draw."""
+    from mnistnet import checkpoint, runs
+    from mnistnet.plots.curves import curve, draw_curves
+
+    if not run.state.history:
+        return None
+    picture = run.folder / "curves.png"
+    draw_curves([curve(str(run.folder), checkpoint.load(run.folder / runs.LAST))], picture)
+    return picture
 
 
 def _resume_command(

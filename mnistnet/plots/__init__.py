@@ -6,6 +6,7 @@ lost in black and white. The same data gives the same bytes. Each kind of figure
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -46,12 +47,15 @@ def check(path: Path) -> None:
     """Raise UsageError or PlotError unless a figure can be drawn into such a file: better now than after the work."""
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise UsageError(f"{path}: expected a file name that ends in .png, .svg or .pdf")
-    try:
-        import matplotlib  # noqa: F401  # is it there?
-    except ImportError:
-        raise PlotError("figures need matplotlib, which is not installed: pip install 'mnistnet[plot]'") from None
+    require()
     if not path.parent.is_dir():
         raise PlotError(f"{path}: cannot be written: there is no folder {path.parent}")
+
+
+def require() -> None:
+    """Raise PlotError unless matplotlib is installed."""
+    if find_spec("matplotlib") is None:
+        raise PlotError("figures need matplotlib, which is not installed: pip install 'mnistnet[plot]'")
 
 
 @contextmanager

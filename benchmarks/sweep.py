@@ -1,0 +1,59 @@
+"""How many trials an hour a sweep gets through with 1 and 2 workers, and what handing one over costs.
+
+    python -m benchmarks.sweep
+
+The ideal is what the workers could do if each trial took no longer than its training, measured in the worker. Both are
+of the same minutes, so that other programs on the machine slow them alike; the best of several rounds counts.
+"""
+
+import argparse
+import time
+
+from mnistnet import config as configs
+from mnistnet import datasets
+from mnistnet.registry import MNIST
+from mnistnet.sweeps import cluster
+from mnistnet.sweeps.trial import Job, key_of
+
+BASE = ("layer_sizes=[784, 64, 10]", "train_images=5000", "epochs=5", "threads=1")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    store = datasets.store(MNIST)
+    store.ensure()
+    folder = str(store.folder.parent.absolute())
+    jobs = []
+    for seed in range(options.trials):
+        config = configs.load(None, [*BASE, f"seed={seed}"])
+        hashes = store.hashes()
+        jobs.append(Job(key_of(config, hashes), configs.to_mapping(config), MNIST.name, hashes, folder))
+    print(f"{options.trials} trials, best of {options.rounds} rounds; each: {', '.join(BASE)}")
+    for workers in (1, 2):
+        began = time.perf_counter()
+        with cluster.own_cluster(workers) as client:
+            list(cluster.scores(client, jobs[:workers]))  # so that each worker has read its data
+            print(f"{workers} workers: ready after {time.perf_counter() - began:.1f} s")
+            for found in sorted(_round(client, jobs, workers) for _ in range(options.rounds))[:1]:
+                lost, hourly, ideal = found
+                print(
+                    f"{workers} workers: {hourly:,.0f} trials an hour, {100 * hourly / ideal:.1f} % of the ideal "
+                    f"{ideal:,.0f}; {1000 * lost:.0f} ms a trial are not training"
+                )
+
+
+def _round(client: object, jobs: list[Job], workers: int) -> tuple[float, float, float]:
+    """Return seconds a trial that are not training, trials an hour, and how many those would be without them."""
+    began = time.perf_counter()
+    training = sum(score.seconds for score in cluster.scores(client, jobs))
+    wall = time.perf_counter() - began
+    lost = (workers * wall - training) / len(jobs)
+    return lost, 3600 * len(jobs) / wall, 3600 * len(jobs) * workers / training
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""`mnistnet sweep`: parse, call, print."""
+
+import json
+import shlex
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mnistnet.cli import TerminatedError
+from mnistnet.cli.options import bar, data_options, json_option, open_store, per_cent
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from mnistnet.sweeps.journal import Entry
+    from mnistnet.sweeps.ranking import Standing
+    from mnistnet.sweeps.session import Session
+
+ROWS = 10  # of the table of the best
+
+
+@click.command(
+    name="sweep",
+    epilog="""\b
+Examples:
+  mnistnet sweep configs/sweep.yaml --jobs 2
+  mnistnet sweep configs/sweep.yaml --resume
+  mnistnet sweep configs/sweep.yaml --scheduler tcp://192.168.0.10:8786 --out sweeps/many""",
+)
+@click.argument("path", metavar="SWEEP", type=click.Path(path_type=Path))
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Run so many trials at a time on this machine [default: one for each processor].",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Run them on the Dask cluster whose scheduler is there, instead.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Override budget_minutes.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the sweep [default: sweeps/NAME]."
+)
+@click.option("--resume", is_flag=True, help="Run only the trials that have no result yet in that folder.")
+@click.option("--force", is_flag=True, help="Start over in a folder that holds a sweep. Its results are lost.")
+@click.option("--dashboard", is_flag=True, help="Show Dask's dashboard, to this machine only (needs bokeh).")
+@data_options
+@click.option("--quiet", is_flag=True, help="No line for each trial, only the result.")
+@json_option
+def command(
+    path: Path,
+    jobs: int | None,
+    scheduler: str | None,
+    minutes: float | None,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    dashboard: bool,
+    data_dir: Path | None,
+    mirrors: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train by every config that the file SWEEP asks for, and find the best by validation accuracy.
+
+    Writes a line for each trial into sweeps/NAME/sweep.jsonl as soon as it ends, and best.yaml at last, to be trained
+    with `mnistnet train --config`. Stop it whenever you like: --resume runs what is missing. The test images are not
+    read.
+    """
+    for given, other, why in (
+        (resume and force, "--resume and --force", "the one continues a sweep and the other starts it over"),
+        (scheduler and jobs, "--scheduler and --jobs", "a cluster has workers of its own"),
+        (scheduler and dashboard, "--scheduler and --dashboard", "a cluster has a dashboard of its own"),
+    ):
+        if given:
+            raise click.UsageError(f"{other}: {why}; choose one")
+    from mnistnet.sweeps import cluster, plan
+    from mnistnet.sweeps.session import open_session
+
+    sweep = plan.load(path)
+    cluster.require(dashboard=dashboard)
+    folder = out.expanduser() if out else Path("sweeps") / path.stem
+    store = open_store(sweep.dataset, data_dir, mirrors)
+    # On other machines the data lies where they have it, unless a folder that all share was named.
+    where = None if scheduler and data_dir is None else store.folder.parent.absolute()
+    began = time.perf_counter()
+    with open_session(sweep, folder, store, data_dir=where, minutes=minutes, resume=resume, force=force) as session:
+        known = len(session.trials) - len(session.missing)
+        click.echo(
+            f"{path}: {_trials(len(session.trials))}" + f", {known:,} of them done before" * bool(known), err=True
+        )
+        try:
+            if session.missing:
+                if scheduler is None:
+                    store.ensure()
+                with _cluster(scheduler, jobs, dashboard) as client:
+                    _run(session, client, dashboard, quiet, as_json)
+            _print_end(session, path, time.perf_counter() - began, as_json)
+        except (KeyboardInterrupt, TerminatedError):
+            done = f"{len(session.trials) - len(session.missing):,} of {_trials(len(session.trials))}"
+            again = _resume_command(click.get_current_context())
+            click.echo(f"\nstopped: {done} are safe in {folder}; continue with\n  {again}", err=True)
+            raise
+        _raise_failures(session)
+
+
+def _cluster(scheduler: str | None, jobs: int | None, dashboard: bool) -> "AbstractContextManager[Client]":
+    from mnistnet.steps import processors
+    from mnistnet.sweeps import cluster
+
+    if scheduler is not None:
+        return cluster.cluster_at(scheduler)
+    return cluster.own_cluster(jobs or processors(), dashboard=dashboard)
+
+
+def _run(session: "Session", client: "Client", dashboard: bool, quiet: bool, as_json: bool) -> None:
+    if dashboard and (link := client.dashboard_link):
+        click.echo(f"dashboard: {link}", err=True)
+    total, done = len(session.trials), len(session.trials) - len(session.missing)
+    progress = bar(total, "trials", "")
+    progress.update(done)
+    try:
+        for entry in session.run(client):
+            done += 1
+            progress.clear()
+            if as_json:
+                click.echo(json.dumps(entry.as_json()))
+            elif not quiet:
+                click.echo(f"trial {done:>{len(str(total))}}/{total}  {_as_line(entry)}")
+            progress.update(1)
+    finally:
+        progress.close()
+    if session.out_of_time:
+        click.echo(f"the budget is used up; --resume runs the {_trials(len(session.missing))} left", err=True)
+
+
+def _as_line(entry: "Entry") -> str:
+    if entry.validation_accuracy is not None:
+        how = f"val {per_cent(entry.validation_accuracy, 2):>8}"
+    else:
+        how = f"{entry.outcome:>12}"
+    values = "  ".join(f"{key} {_short(value)}" for key, value in entry.values.items())
+    line = f"{how}  {entry.seconds:6.2f} s  seed {entry.seed}  {values}"
+    return line if entry.is_result else f"{line}: {entry.error}"
+
+
+def _short(value: Any) -> str:
+    """Return a value as a table shows it: YAML in one line."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _trials(number: int) -> str:
+    return f"{number:,} trial{'s' * (number != 1)}"
+
+
+def _print_end(session: "Session", path: Path, seconds: float, as_json: bool) -> None:
+    from mnistnet.sweeps.ranking import spread
+
+    standings, best = session.choose()
+    outcomes = [entry.outcome for entry in session.entries]
+    if as_json:
+        line = {
+            "trials": len(session.trials),
+            **{outcome: outcomes.count(outcome) for outcome in ("done", "diverged", "failed", "killed")},
+            "missing": len(session.missing),
+            "spread": spread(standings),
+            "seconds": round(seconds, 3),
+            "best_config": None if best is None else str(best),
+            "ranking": [
+                {"values": s.values, "validation_accuracy": s.mean, "accuracies": s.accuracies, "seeds": s.seeds}
+                for s in standings
+            ],
+        }
+        click.echo(json.dumps(line))
+        return
+    if standings:
+        _print_table(standings)
+    if (deviation := spread(standings)) is not None:
+        click.echo(f"seeds alone make a difference of {100 * deviation:.2f} points (standard deviation)")
+    counts = ", ".join(f"{outcomes.count(word):,} {word}" for word in dict.fromkeys(outcomes))
+    click.echo(f"{path}: {_trials(len(session.trials))}: {counts or 'none ended'}, in {seconds:.1f} s")
+    if best is not None:
+        click.echo(f"next: mnistnet train --config {shlex.quote(str(best))} --out runs/best-of-sweep")
+
+
+def _print_table(standings: "list[Standing]") -> None:
+    """Print the best, a row for each choice of values, with the range over seeds."""
+    keys = list(standings[0].values)
+    rows = [["validation", "seeds", "s a trial", *keys]]
+    for one in standings[:ROWS]:
+        mean = "diverged" if one.mean is None else per_cent(one.mean, 2)
+        if one.mean is not None and len(one.accuracies) > 1:
+            mean += f" ({100 * one.accuracies[-1]:.2f} to {100 * one.accuracies[0]:.2f})"
+        number = str(len(one.accuracies) + one.diverged)
+        rows.append([mean, number, f"{one.seconds:.2f}", *(_short(one.values[key]) for key in keys)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    click.echo()
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if len(standings) > ROWS:
+        click.echo(f"and {len(standings) - ROWS:,} more")
+    click.echo()
+
+
+def _raise_failures(session: "Session") -> None:
+    """Raise SweepError where a trial has no result for another reason than time."""
+    from mnistnet.errors import SweepError
+
+    failed = [entry for entry in session.entries if not entry.is_result]
+    if failed:
+        values = ", ".join(f"{key}={_short(value)}" for key, value in failed[0].values.items())
+        raise SweepError(
+            f"{len(failed):,} of {_trials(len(session.trials))} have no result, first {values} with seed "
+            f"{failed[0].seed} ({failed[0].error}); --resume tries them again"
+        )
+
+
+def _resume_command(context: click.Context) -> str:
+    """Return what to type to go on with this sweep just as it was begun."""
+    words = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        option = parameter.opts[-1]
+        if not value or option in ("--force", "--resume", "--help"):
+            continue
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        elif isinstance(parameter, click.Option) and parameter.is_flag:
+            words.append(option)
+        else:
+            for one in value if parameter.multiple else [value]:
+                words += [option, str(one)]
+    return shlex.join(["mnistnet", "sweep", *words, "--resume"])

@@ -1,0 +1,112 @@
+"""`mnistnet plot curves`: cost, accuracy and learning rate of runs, epoch by epoch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistnet.checkpoint import Checkpoint
+from mnistnet.errors import PlotError
+from mnistnet.plots import GREY, figure, line_styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FAR = 20  # times as large: then a logarithmic axis
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A run to draw: its name, its metrics as columns with an entry an epoch, and which epoch was chosen."""
+
+    name: str
+    metrics: dict[str, list[Any]]
+    best: int
+
+
+def curve(name: str, checkpoint: Checkpoint) -> Curve:
+    """Return the curve in a checkpoint's header. Raises PlotError for a network that was not trained."""
+    if not checkpoint.epoch:
+        raise PlotError(f"{name}: no epoch was trained, so there is nothing to draw")
+    return Curve(name, dict(checkpoint.metrics), checkpoint.best["epoch"])
+
+
+def draw_curves(curves: Sequence[Curve], path: Path) -> None:
+    """Draw runs over each other: bold what validation images say, thin what the training batches said."""
+    with figure(path, 10.5, 3.7 + 0.22 * ((len(curves) + 1) // 2)) as drawing:
+        cost, accuracy, rate = drawing.subplots(1, 3)
+        for one, style in zip(curves, line_styles(), strict=False):
+            _both(cost, one, "loss", "validation_loss", style, 1)
+            _both(accuracy, one, "train_accuracy", "validation_accuracy", style, 100)
+            rate.plot(_epochs(one), one.metrics["learning_rate"], **style)
+        cost.set(title="Cost", ylabel="mean cost of an image", yscale="log")
+        accuracy.set(title="Accuracy", ylabel="accuracy (%)")
+        rate.set(title="Learning rate", ylabel="of the epoch's last step")
+        highest = [max(one.metrics["learning_rate"]) for one in curves]
+        if max(highest) > FAR * min(highest):
+            # Where a rate falls to nothing at the end, how near to nothing it came is of no interest.
+            rate.set(yscale="log", ylim=(min(highest) / FAR, None))
+            _plain_logarithms(rate, (1,))
+        else:
+            rate.set(ylim=(0, None))
+        for axes in (cost, accuracy, rate):
+            _along_epochs(axes, max(len(one.metrics["loss"]) for one in curves))
+        _plain_logarithms(cost)
+        _explain(accuracy, any(_known(one, "validation_accuracy") for one in curves))
+        if len(curves) > 1:
+            lines = rate.get_lines()
+            drawing.legend(lines, [one.name for one in curves], loc="outside upper center", ncols=2)
+        else:
+            drawing.suptitle(curves[0].name, fontsize=9.5, color=GREY, x=0.01, ha="left")
+
+
+def _epochs(one: Curve) -> list[int]:
+    return list(range(1, len(one.metrics["loss"]) + 1))
+
+
+def _known(one: Curve, name: str) -> bool:
+    return any(value is not None for value in one.metrics[name])
+
+
+def _both(axes: "Axes", one: Curve, trained: str, validated: str, style: dict[str, Any], scale: float) -> None:
+    """Plot a figure of training, thin, and that of validation, bold, with a ring at the epoch that was chosen."""
+    marker = "o" if len(_epochs(one)) == 1 else ""
+    axes.plot(
+        _epochs(one), scale * np.array(one.metrics[trained]), **style | {"linewidth": 0.8}, marker=marker, markersize=3
+    )
+    if _known(one, validated):
+        values = scale * np.array(one.metrics[validated], float)
+        axes.plot(_epochs(one), values, **style)
+        axes.plot(
+            one.best, values[one.best - 1], "o", color=style["color"], markerfacecolor="white", markersize=6, zorder=3
+        )
+
+
+def _along_epochs(axes: "Axes", last: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set(xlabel="epoch", xlim=(0.5, last + 0.5) if last < 10 else (0, last * 1.02))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def _plain_logarithms(axes: "Axes", steps: tuple[int, ...] = (1, 2, 5)) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.yaxis.set_major_locator(LogLocator(subs=steps))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _explain(axes: "Axes", validated: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    words = [(0.8, "", "training batches")]
+    if validated:
+        words = [(1.8, "", "validation images"), *words, (0, "o", "the epoch that was chosen")]
+    handles = [
+        Line2D([], [], color="black", linewidth=width, marker=marker, markerfacecolor="white", label=label)
+        for width, marker, label in words
+    ]
+    axes.legend(handles=handles, loc="lower right")
