@@ -46,12 +46,18 @@ def _coarse_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(averaging, "STEPS", (0, 3))
 
 
-def told(network: Network, names: tuple[str, ...] = DIGITS, label: int = 7, **options: Any) -> Telling:
+def told(
+    network: Network,
+    names: tuple[str, ...] = DIGITS,
+    label: int = 7,
+    shape: tuple[int, int] = (28, 28),
+    **options: Any,
+) -> Telling:
     """Return what a seven made of two strokes wishes of a network."""
     pixels = np.rint(scene().explanation.nudges.inputs * 255).astype(np.uint8)
     train, test = some_examples(784, 10, 120), some_examples(784, 10, 40, seed=1)
     explanation = explain(network, pixels, label, train=train, test=test, **options)
-    return Telling(explanation, "A seven", True, False, names, 5, (28, 28))
+    return Telling(explanation, "A seven", True, False, names, 5, shape)
 
 
 @cache
@@ -95,7 +101,10 @@ NETWORKS: dict[str, tuple[Network, dict[str, Any]]] = {
     ),
     "content": (content(), {}),
     "all but content": (all_but_content(), {}),
-    "clothes": (small((784, 20, 10), "tanh", "quadratic"), {"names": FASHION_MNIST.labels, "label": 9}),
+    "clothes": (
+        small((784, 20, 10), "tanh", "quadratic"),
+        {"names": FASHION_MNIST.labels, "label": 9, "shape": (16, 49)},
+    ),
 }
 
 

@@ -82,7 +82,7 @@ class Page:
         return axes
 
     def image(self, left: float, top: float, side: float, values: Array, **options: Any) -> None:
-        """Show numbers of a square image as one."""
+        """Show numbers of an image, in a square; one that is higher or wider fills a part of it."""
         axes = self.axes(left, top, side, side)
         axes.imshow(values, interpolation="nearest", **options)
         axes.set(xticks=[], yticks=[])
@@ -91,7 +91,7 @@ class Page:
         axes.spines[:].set(color=GREY, linewidth=0.6)
 
     def signed_image(self, left: float, top: float, side: float, values: Array, largest: float) -> None:
-        """Show numbers of a square image in the colours of rising and falling."""
+        """Show numbers of an image in the colours of rising and falling."""
         self.image(left, top, side, values, cmap=self.signed, vmin=-largest, vmax=largest)
 
     def heading(self, text: str, left: float = MARGIN, right: float = WIDTH - MARGIN) -> None:
