@@ -18,7 +18,7 @@ import click
 from mnistnet import __version__
 from mnistnet.errors import MnistnetError
 
-COMMANDS = ("train", "eval", "predict", "explain", "compare", "info", "config", "download")
+COMMANDS = ("train", "eval", "predict", "explain", "compare", "info", "config", "augment-preview", "download")
 
 
 class TerminatedError(BaseException):
@@ -39,7 +39,7 @@ class Cli(click.Group):
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"mnistnet.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"mnistnet.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def main(  # type: ignore[override]  # standalone or not is decided here, not by the caller
