@@ -121,3 +121,38 @@ def test_a_run_with_averaging_keeps_scores_and_resumes_the_averaged_network(mnis
     assert np.array_equal(saved.network.parameters, run.state.result.parameters)
     assert saved.training is not None
     assert np.array_equal(saved.training["raw"], run.state.network.parameters)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["dropout=0.3"],
+        ["dropout=[0.2, 0.5]", "layer_sizes=[784, 16, 12, 10]"],
+        ["label_smoothing=0.1"],
+        ["weight_averaging=0.9"],
+        ["weight_decay=0.1"],
+        ["augment=default"],
+        ["augment=simard2003"],
+        ["augment=ciresan2010"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_each_alone_changes_the_weights_and_goes_on_to_the_same_bytes_after_a_stop(
+    options: list[str], mnist_dir: Path, tmp_path: Path
+) -> None:
+    base = ["train_images=300", "validation=100", "epochs=2", "layer_sizes=[784, 16, 10]"]
+    settings, store = configs.load(None, base + options), datasets.store(registry.MNIST, mnist_dir)
+
+    def train(name: str, epochs: int, settings: Config = settings) -> tuple[bytes, ...]:
+        with runs.open_run(tmp_path / name, settings, store, resume=True) as run:
+            for _ in zip(range(epochs), run.epochs(), strict=False):
+                pass
+        return tuple((tmp_path / name / file).read_bytes() for file in (runs.BEST, runs.LAST))
+
+    unbroken, stopped = train("unbroken", 2), train("stopped", 1)
+    assert unbroken != stopped
+    assert train("stopped", 1) == unbroken
+    shape = [option for option in options if option.startswith("layer_sizes")]
+    train("without", 2, configs.load(None, base + shape))
+    with_it, without = (checkpoint.load(tmp_path / name / runs.LAST).network for name in ("unbroken", "without"))
+    assert not np.array_equal(with_it.parameters, without.parameters)

@@ -30,6 +30,7 @@ COMMANDS = (
     "export",
     "info",
     "config",
+    "augment-preview",
     "download",
 )
 
@@ -52,7 +53,7 @@ class Cli(click.Group):
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"mnistnet.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"mnistnet.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def main(  # type: ignore[override]  # standalone or not is decided here, not by the caller

@@ -1,0 +1,109 @@
+"""`mnistnet augment-preview`: a picture of what augmentation makes of training images."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnistnet.cli.options import data_options, json_option, open_store, set_option
+from mnistnet.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+COPIES = 9
+
+
+@click.command(
+    name="augment-preview",
+    epilog="""\b
+Examples:
+  mnistnet augment-preview
+  mnistnet augment-preview --config configs/quick_best.yaml -o quick_best.png
+  mnistnet augment-preview --set augment=simard2003 --set augment.alpha=60 --count 20""",
+)
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="YAML config [augment: default]."
+)
+@set_option
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default="augment-preview.png",
+    show_default=True,
+    metavar="FILE",
+    help="The .png to write.",
+)
+@click.option("--count", type=click.IntRange(1, 200), default=10, show_default=True, help="How many training images.")
+@click.option("--zoom", type=click.IntRange(1, 8), default=2, show_default=True, help="Dots for each pixel, each way.")
+@data_options
+@json_option
+def command(
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    out: Path,
+    count: int,
+    zoom: int,
+    data_dir: Path | None,
+    mirrors: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Draw training images, and beside each nine ways in which a config's `augment` distorts it.
+
+    The images are of each class in turn. Another `--set seed=N` distorts them otherwise.
+    """
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"{out}: expected a file name that ends in .png")
+    from mnistnet import config as configs
+
+    config = configs.load(config_path, overrides if config_path else ("augment=default", *overrides))
+    if config.augment is None:
+        where = f"{config_path}: " if config_path else ""
+        raise UsageError(f"{where}augment is null, so there is nothing to draw: try --set augment=default")
+    store = open_store(config.dataset, data_dir, mirrors)
+    store.ensure()
+    train = store.examples("train")
+
+    from mnistnet.augment import Augmenter, contact_sheet
+    from mnistnet.randomness import Use, generator
+
+    chosen = train.take(of_each_class(train.labels, count))
+    random = generator(config.seed, Use.AUGMENT, epoch=1)
+    sheet = contact_sheet(Augmenter(config.augment, store.spec.shape), chosen.images, random, chosen.labels, COPIES)
+    _write(sheet, out, zoom)
+    if as_json:
+        settings = configs.to_mapping(config)["augment"]
+        click.echo(json.dumps({"file": str(out), "images": len(chosen), "copies": COPIES, "augment": settings}))
+    else:
+        click.echo(f"{out}: {len(chosen)} training images, and {COPIES} distorted copies beside each")
+
+
+def of_each_class(labels: "npt.NDArray[np.uint8]", count: int) -> "npt.NDArray[np.intp]":
+    """Return indices of the first `count` examples when the classes take turns: the first 0, the first 1, ..."""
+    import numpy as np
+
+    order = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels)
+    turn = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # of each example within its class
+    taken: npt.NDArray[np.intp] = order[np.argsort(turn, kind="stable")][:count]
+    return taken
+
+
+def _write(sheet: "npt.NDArray[np.uint8]", path: Path, zoom: int) -> None:
+    from PIL import Image
+
+    from mnistnet.errors import PlotError
+    from mnistnet.files import atomic_write, reason
+
+    picture, stream = Image.fromarray(sheet), BytesIO()
+    large = picture.resize((zoom * picture.width, zoom * picture.height), Image.Resampling.NEAREST)
+    large.save(stream, "PNG", optimize=True)
+    try:
+        with atomic_write(path) as file:
+            file.write(stream.getvalue())
+    except OSError as error:
+        raise PlotError(f"{path}: cannot be written: {reason(error)}") from None
