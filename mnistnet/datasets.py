@@ -85,10 +85,6 @@ class Store:
         missing = [file for file in self.spec.files if not (self.folder / file.name).is_file()]
         return [file for file in missing if self._mend(file).fetched]
 
-    def lacking(self) -> list[RemoteFile]:
-        """Return the files that are missing or damaged. Fetches nothing."""
-        return [file for file in self.spec.files if self._read(file) is None]
-
     def verify(self) -> list[RemoteFile]:
         """Verify all files now, fetch what is missing or damaged, and return the files that were fetched."""
         return [file for file in self.spec.files if self._read(file) is None and self._mend(file).fetched]

@@ -122,14 +122,13 @@ def weights(word: str, most: int, output: Path | None) -> None:
     path = _checked_output(output, word, "weights")
     from mnistnet import checkpoint
     from mnistnet.plots.weights import draw_weights, strongest
-    from mnistnet.registry import DATASETS
 
     loaded = checkpoint.load(find_checkpoint(word))
-    spec, network = DATASETS[loaded.config.dataset], loaded.network
+    network = loaded.network
     neurons = strongest(network, most)
     total = network.layer_sizes[1]
     which = f"all {total} neurons" if len(neurons) == total else f"the {len(neurons)} largest of {total} neurons'"
-    draw_weights(network, neurons, spec.labels, spec.shape, f"{word}: weights of the first layer, {which}", path)
+    draw_weights(network, neurons, loaded.labels, loaded.shape, f"{word}: weights of the first layer, {which}", path)
     click.echo(path)
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from mnistnet import config as configs
-from mnistnet import strict_yaml
+from mnistnet import recipes, strict_yaml
 from mnistnet.config import Change, Config
 from mnistnet.config_errors import explain_invalid, found
 from mnistnet.errors import ConfigError
@@ -153,6 +153,8 @@ def load(path: Path) -> Plan:
     if number > MOST_TRIALS:
         raise ConfigError(f"{source}: expected at most {MOST_TRIALS:,} trials, found {number:,}")
     base = None if sweep.config is None else path.parent / sweep.config
+    if base and not base.exists() and recipes.path(sweep.config or ""):
+        base = Path(sweep.config or "")  # one that comes with the package, by its name
     shared = [Change(key, value, places["set", key]) for key, value in (sweep.set or {}).items()]
     keys = [key for key in (*grid, *drawn) if key != "seed"]
     trials = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistnet import __version__
+from mnistnet import __version__, own_data
 from mnistnet import config as configs
 from mnistnet.datasets import Store
 from mnistnet.runs import locked
@@ -76,7 +76,10 @@ class Session:
     def _job(self, key: str) -> Job:
         config = self.trials[key].config
         folder = None if self.data_dir is None else str(self.data_dir)
-        return Job(key, configs.to_mapping(config), config.dataset, self.store.hashes(), folder, __version__)
+        dataset = config.dataset
+        if own_data.is_path(dataset):
+            dataset = str(Path(dataset).expanduser().absolute())
+        return Job(key, configs.to_mapping(config), dataset, self.store.hashes(), folder, __version__)
 
 
 @contextmanager

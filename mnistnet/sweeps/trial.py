@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from mnistnet import __version__, datasets, training
+from mnistnet import __version__, datasets, own_data, training
 from mnistnet import config as configs
 from mnistnet.config import Config
 from mnistnet.datasets import Examples, Store, split
@@ -22,7 +22,10 @@ from mnistnet.registry import DATASETS
 
 
 class Job(Struct, frozen=True):
-    """What is sent to a worker. `data_dir`: where the data lies there; None: where the worker finds it by itself."""
+    """What is sent to a worker. `dataset`: a name, or the path of a folder of one's own, which all machines share.
+
+    `data_dir`: where published data lies there; None: where the worker finds it by itself.
+    """
 
     key: str
     config: dict[str, Any]
@@ -63,7 +66,7 @@ def run(job: Job) -> Score:
         return Score(key=job.key, outcome="refused", error=sentence)
     config = configs.from_mapping(job.config)
     try:
-        train, validation = _parts(config, job.data_dir)
+        train, validation = _parts(config, job)
         state = training.start(config)
         for _ in training.fit(state, train, validation):
             pass
@@ -92,17 +95,20 @@ def refusal(job: Job) -> str | None:
 def _refusal(version: str, dataset: str, hashes: tuple[tuple[str, str], ...], data_dir: str | None) -> str | None:
     if version != __version__:
         return f"it has mnistnet {__version__}, and the sweep is of {version}"
-    store = _store(dataset, data_dir)
-    lacking = ", ".join(file.name for file in store.lacking())
+    try:
+        store = _store(dataset, data_dir)
+    except MnistnetError as error:
+        return f"it cannot read {dataset}: {error}"
+    lacking = [name for name, state in store.states().items() if state in ("missing", "damaged")]
     if lacking:
-        return f"it lacks {lacking} of {dataset} in {store.folder} (run `mnistnet download {dataset}` there)"
+        return f"it lacks {', '.join(lacking)} of {dataset} in {store.folder} (run `mnistnet download {dataset}` there)"
     if store.hashes() != dict(hashes):
         return f"its files of {dataset} in {store.folder} are others than the sweep's"
     return None
 
 
-def _parts(config: Config, data_dir: str | None) -> tuple[Examples, Examples | None]:
-    examples = _examples(config.dataset, data_dir)
+def _parts(config: Config, job: Job) -> tuple[Examples, Examples | None]:
+    examples = _examples(job.dataset, job.data_dir)
     limit = None if config.train_images == "all" else config.train_images
     return split(examples, config.validation, limit, config.seed)
 
@@ -114,6 +120,8 @@ def _examples(dataset: str, data_dir: str | None) -> Examples:
 
 
 def _store(dataset: str, data_dir: str | None) -> Store:
+    if own_data.is_path(dataset):
+        return own_data.open_folder(Path(dataset))
     return datasets.store(DATASETS[dataset], Path(data_dir) if data_dir else None)
 
 
