@@ -93,7 +93,10 @@ class Run:
         if self.validation and best.temperature is None:
             logits = forward(best.network, self.validation.images)
             temperature = calibration.fit_temperature(logits, self.validation.labels)
-            checkpoint.save(self.best, replace(best, temperature=temperature))
+            try:
+                checkpoint.save(self.best, replace(best, temperature=temperature))
+            except CheckpointError as error:
+                raise CheckpointError(f"{error}; training is done and safe: --resume ends it") from None
         test = evaluate(best.network, self.store.examples("test"))
         return Summary(best.epoch, test, self.best)
 
