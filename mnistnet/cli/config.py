@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mnistnet.cli.options import set_option
+from mnistnet.cli.options import PATH, set_option
 
 
 @click.command(
@@ -16,7 +16,7 @@ Examples:
   mnistnet config configs/3blue1brown.yaml --set epochs=5 > my.yaml
   mnistnet config --schema > mnistnet.schema.json""",
 )
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=PATH)
 @set_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of config files, for editors.")
 def command(file: Path | None, overrides: tuple[str, ...], schema: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli import TerminatedError
-from mnistnet.cli.options import bar, data_options, json_option, open_store, per_cent, set_option
+from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, per_cent, set_option
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -28,11 +28,9 @@ Examples:
   mnistnet train --set layer_sizes="[784, 300, 10]" --set epochs=20 --out runs/wide
   mnistnet train --config configs/default.yaml --resume""",
 )
-@click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="YAML config.")
+@click.option("--config", "config_path", type=PATH, metavar="FILE", help="YAML config.")
 @set_option
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the run [default: runs/NAME]."
-)
+@click.option("--out", type=PATH, metavar="FOLDER", help="Folder of the run [default: runs/NAME].")
 @click.option("--resume", is_flag=True, help="Continue the run in that folder; start it where there is none.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run. The old run is lost.")
 @data_options
@@ -62,7 +60,7 @@ def command(
     from mnistnet import runs
 
     config = configs.load(config_path, overrides)
-    folder = out.expanduser() if out else Path("runs") / (config_path.stem if config_path else "default")
+    folder = out or Path("runs") / (config_path.stem if config_path else "default")
     store = open_store(config.dataset, data_dir, mirrors)
     flags = [flag for flag, given in (("--quiet", quiet), ("--json", as_json)) if given]
     again = _resume_command(config_path, overrides, out, data_dir, mirrors, flags)

@@ -89,7 +89,7 @@ class Disk:
         replacements |= {name: counted(getattr(os, name)) for name in ("fsync", "replace", "rename", "mkdir")}
         for name, replacement in replacements.items():
             setattr(os, name, replacement)
-        io.open = faulty_io_open  # type: ignore[assignment]
+        io.open = faulty_io_open
 
 
 def forked(work: Callable[[], int], output: Path) -> int:
@@ -185,7 +185,7 @@ def try_saves(folder: Path, first: int, step: int) -> None:
 
 
 def try_trainings(folder: Path, first: int, step: int, arguments: list[str]) -> None:
-    """Train with every fault and resume without one; print what was said, what loads, and whether the ends are equal."""
+    """Train with every fault and resume without one; print what was said, what loads, and whether the end is equal."""
     from mnistnet import checkpoint
     from mnistnet.cli import cli
     from mnistnet.errors import CheckpointError
@@ -218,8 +218,8 @@ def try_trainings(folder: Path, first: int, step: int, arguments: list[str]) -> 
         said = output.read_text(encoding="utf-8")
         good = all(map(loads, ("last.npz", "best.npz")))
         again = forked(train, output)
-        row = {"at": disk.at, "error": disk.error, "lasting": disk.lasting, "code": code, "loads": good}
-        row |= {"output": said, "resumed": again, "equal": again == 0 and contents(run) == whole}
+        row: dict[str, Any] = {"at": disk.at, "error": disk.error, "lasting": disk.lasting, "code": code}
+        row |= {"loads": good, "output": said, "resumed": again, "equal": again == 0 and contents(run) == whole}
         print(json.dumps(row | {"then": output.read_text(encoding="utf-8")}), flush=True)
 
 

@@ -92,7 +92,17 @@ def npy(array: Any, pickled: bool = False) -> bytes:
 
 STRANGE: tuple[Any, ...] = (
     *(None, True, 0, -1, 1e308, -(2**70), 2**53, 10**400, "", "x" * 10_000, "\x1b[2J", "‮", [], {}, [[]], [0] * 5000),
-    *({"a": {}}, [784, 10], [10**9, 10**9], [1] * 10_000, "NaN", float("nan"), float("inf"), [None], "__import__('os')"),
+    *(
+        {"a": {}},
+        [784, 10],
+        [10**9, 10**9],
+        [1] * 10_000,
+        "NaN",
+        float("nan"),
+        float("inf"),
+        [None],
+        "__import__('os')",
+    ),
 )
 
 
@@ -210,12 +220,41 @@ def idx_files(source: random.Random, count: int) -> Iterator[Mutant]:
 
 
 TOKENS = (
-    *("&a ", "*a", "!!python/object/apply:os.system ['touch pwned']", "!!binary aGk=", "!!timestamp 2001-01-01", "\x00"),
+    *(
+        "&a ",
+        "*a",
+        "!!python/object/apply:os.system ['touch pwned']",
+        "!!binary aGk=",
+        "!!timestamp 2001-01-01",
+        "\x00",
+    ),
     *("[", "{", "[" * 500, "{a: " * 500, "<<: *a", "? ", "- ", "\t", "%YAML 1.1\n", "---\n", "...\n", "|\n", ">\n"),
-    *("epochs", "epochs: 1\n", "‮epochs: 1\n", "еpochs: 1\n", "epochs\u200b: 1\n", "\ufeff", "\U0001f600", "\x85", "\u2028"),
+    *(
+        "epochs",
+        "epochs: 1\n",
+        "‮epochs: 1\n",
+        "еpochs: 1\n",
+        "epochs\u200b: 1\n",
+        "\ufeff",
+        "\U0001f600",
+        "\x85",
+        "\u2028",
+    ),
     *("1e999", "-1", ".nan", ".inf", "0x10", "0o7", "1_000", "1:30", "~", "null", "yes", "9" * 350, "1." + "0" * 5000),
-    *("'", '"', "\\x00", '"\\ud800"', "#", "layer_sizes: [784, 999999999, 10]\n", "optimizer: {name: adam, beta1: 1}\n"),
-    *("dropout: [0.1, 0.2, 0.3]\n", "augment: {name: default, x: 1}\n", "validation: 0\nearly_stopping: {patience: 1}\n"),
+    *(
+        "'",
+        '"',
+        "\\x00",
+        '"\\ud800"',
+        "#",
+        "layer_sizes: [784, 999999999, 10]\n",
+        "optimizer: {name: adam, beta1: 1}\n",
+    ),
+    *(
+        "dropout: [0.1, 0.2, 0.3]\n",
+        "augment: {name: default, x: 1}\n",
+        "validation: 0\nearly_stopping: {patience: 1}\n",
+    ),
 )
 
 
@@ -276,7 +315,7 @@ def configs(source: random.Random, count: int) -> Iterator[Mutant]:
 def good_pictures() -> list[tuple[str, bytes]]:
     """Return the same digit in every format and colour mode that is read."""
     page = Image.fromarray(np.rint(on_paper(golden_digit(), 4)).astype(np.uint8))
-    wide = Image.fromarray((np.asarray(page).astype(np.uint16) * 257))
+    wide = Image.fromarray(np.asarray(page).astype(np.uint16) * 257)
     found: list[tuple[str, bytes]] = []
     for kind, modes in {
         "PNG": ("L", "RGB", "RGBA", "P", "1", "LA"),

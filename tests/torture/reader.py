@@ -145,8 +145,7 @@ def main() -> None:
     from tests.pictures import SEVEN, png
 
     Path("digit.png").write_bytes(png(SEVEN))
-    for _, forged in mutants(kind, 2, 1, 2, path):
-        break
+    _, forged = next(mutants(kind, 2, 1, 2, path))
     read(forged)  # so that what is imported only now belongs to the process at rest
     forget_peak()
     rest = megabytes()

@@ -1,4 +1,4 @@
-"""Promise 2: whatever call fails while files are written, the old file or the new one is there, and one line says so."""
+"""Promise 2: whatever fails while files are written, the old file or the new one is there, and one line says so."""
 
 import json
 import os
@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from mnistnet import checkpoint
-from tests.test_resume import contents
 from tests.torture import real
 from tests.torture.counts import counts
 from tests.torture.tally import Tally
@@ -86,7 +85,7 @@ def test_training_with_any_call_failing_keeps_what_was_good_and_resumes_to_the_s
 
 
 def interrupted_by(
-    folder: Path, data: Path, obstacle: Callable[[], None], wrap: tuple[str, ...] = ()
+    folder: Path, data: Path, obstacle: Callable[[], object], wrap: tuple[str, ...] = ()
 ) -> tuple[int, str]:
     """Train until an epoch is on disk, put the obstacle in the way, and return the exit code and stderr."""
     command = [*wrap, *real.train(folder, data, *SMALL, "--set", "epochs=4000")]
@@ -131,7 +130,7 @@ def test_a_folder_that_is_moved_away_during_a_training(
     tmp_path: Path, mnist_dir: Path, count: int, tally: Tally
 ) -> None:
     folder, moved = tmp_path / "run", tmp_path / "moved"
-    code, error = interrupted_by(folder, mnist_dir, lambda: folder.rename(moved) and None)
+    code, error = interrupted_by(folder, mnist_dir, lambda: folder.rename(moved))
     checked(tally, "the folder is moved away during a training", code, error, folder, moved)
     assert "no such file or directory" in error
 
@@ -186,7 +185,9 @@ def test_a_table_that_cannot_be_written_any_more_costs_nothing_but_the_table(
         (folder / "metrics.csv").rename(folder / "moved")
         (folder / "metrics.csv").mkdir()
         _, error = process.communicate(timeout=60)
-    same = [(folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in ("best.npz", "last.npz")]
+    same = [
+        (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in ("best.npz", "last.npz")
+    ]
     lost = not (process.returncode == 0 and all(same) and error.count("metrics.csv: cannot be written") == 1)
     tally.add(2, "metrics.csv cannot be written any more", 1, int(lost))
     assert not lost, error

@@ -1,4 +1,4 @@
-"""Promise 3: a file that we read cannot run code, eat the machine or lie; it ends in one line and the right exit code."""
+"""Promise 3: a file that we read cannot run code, eat the machine or lie; it ends in one line and its exit code."""
 
 import json
 import subprocess
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.torture import real
 from tests.torture.counts import counts
 from tests.torture.tally import Tally
 

@@ -4,15 +4,19 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import struct
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from mnistnet.cli import cli
 from tests.conftest import ROOT
 from tests.pictures import SEVEN, png
 from tests.torture import real
@@ -81,55 +85,68 @@ def trained(tmp_path_factory: pytest.TempPathFactory, mnist_dir: Path) -> Path:
     return folder
 
 
-@counts(3, len(NAMES))
+@counts(2, 6 * len(NAMES))
 def test_a_folder_of_any_name_holds_runs_pictures_configs_and_data(
-    tmp_path: Path, mnist_dir: Path, count: int, tally: Tally
+    tmp_path: Path, mnist_dir: Path, trained: Path, count: int, tally: Tally
 ) -> None:
-    lost = []
-    for name in NAMES[:: len(NAMES) // count]:
+    def end(name: str, words: list[str]) -> str | None:
+        done = call(*words, cwd=tmp_path / name)
+        return None if sound(done, 2 if "missing" in words[-1] else 0) else f"{words}: {done.stderr!r}"
+
+    pairs = []
+    for name in NAMES:
         folder = tmp_path / name
         folder.mkdir()
         (folder / "data").symlink_to(mnist_dir)
         (folder / f"{name}.png").write_bytes(png(SEVEN))
         (folder / f"{name}.yaml").write_text("epochs: 1\n")
+        (folder / f"{name}.npz").write_bytes((trained / "best.npz").read_bytes())
         here = f"./{name}"
-        for words in (
-            ("train", "--config", f"{here}.yaml", *SMALL, "--out", f"./{name}"),
-            ("train", "--config", f"{here}.yaml", *SMALL, "--out", f"./{name}", "--resume"),
-            ("eval", f"{here}/best.npz"),
-            ("predict", f"{here}.png", "--checkpoint", f"{here}/best.npz"),
-            ("predict", f"{here}.png", "--json"),
-            ("train", "--config", f"{here}-missing.yaml"),
-        ):
-            done = call(*words, cwd=folder)
-            if not sound(done, 2 if "missing" in words[-1] else 0):
-                lost.append((name, words, done.stderr))
-    tally.add(9, "names of folders and files, six commands each", 6 * count, len(lost))
+        words = [
+            ["train", "--config", f"{here}.yaml", *SMALL, "--out", f"{here}"],
+            ["train", "--config", f"{here}.yaml", *SMALL, "--out", f"{here} too", "--resume"],
+            ["eval", f"{here}.npz"],
+            ["predict", f"{here}.png", "--checkpoint", f"{here}.npz"],
+            ["predict", f"{here}.png", "--json"],
+            ["train", "--config", f"{here}-missing.yaml"],
+        ]
+        pairs += [(name, line) for line in words]
+    lost = tried(end, pairs, count)
+    tally.add(9, f"names of folders and files ({len(NAMES)}), six commands each", count, len(lost))
     assert not lost
 
 
-@counts(5, len(ENVIRONMENTS))
+def tried(end: Callable[[str, list[str]], str | None], pairs: list[tuple[str, list[str]]], count: int) -> list[str]:
+    """Try so many of the pairs, spread over all of them, two at a time; return what went wrong."""
+    some = [pairs[i * len(pairs) // count] for i in range(count)]
+    with ThreadPoolExecutor(2) as pool:
+        return [wrong for wrong in pool.map(lambda pair: end(*pair), some) if wrong]
+
+
+@counts(4, 8 * len(ENVIRONMENTS))
 def test_any_environment_will_do(tmp_path: Path, mnist_dir: Path, trained: Path, count: int, tally: Tally) -> None:
-    lost, picture = [], tmp_path / "sieben-ü.png"
+    picture = tmp_path / "sieben-ü.png"
     picture.write_bytes(png(SEVEN))
-    step = len(ENVIRONMENTS) // count
-    names = list(ENVIRONMENTS)[::step][:count] if step > 1 else list(ENVIRONMENTS)
-    for number, name in enumerate(names):
-        env = environment(ENVIRONMENTS[name]) | {"PYTHONPATH": str(ROOT)}
-        for words in (
-            ("train", *SMALL, "--data-dir", str(mnist_dir), "--out", str(tmp_path / f"ü {number}")),
-            ("eval", str(trained), "--confusion", "--data-dir", str(mnist_dir)),
-            ("predict", str(picture), "--show"),
-            ("explain", "--index", "3", "--data-dir", str(mnist_dir)),
-            ("info", str(trained)),
-            ("config",),
-            ("--help",),
-            ("train", "--help"),
-        ):
-            done = call(*words, cwd=tmp_path, env=env)
-            if not sound(done):
-                lost.append((name, words, done.stderr[-500:]))
-    tally.add(9, "environments, eight commands each", 8 * len(names), len(lost))
+
+    def end(name: str, words: list[str]) -> str | None:
+        done = call(*words, cwd=tmp_path, env=environment(ENVIRONMENTS[name]) | {"PYTHONPATH": str(ROOT)})
+        return None if sound(done) else f"{name}: {words}: {done.stderr[-500:]!r}"
+
+    pairs = []
+    for number, name in enumerate(ENVIRONMENTS):
+        commands = [
+            ["train", *SMALL, "--data-dir", str(mnist_dir), "--out", str(tmp_path / f"ü {number}")],
+            ["eval", str(trained), "--confusion", "--data-dir", str(mnist_dir)],
+            ["predict", str(picture), "--show"],
+            ["explain", "--index", "3", "--examples", "500", "--data-dir", str(mnist_dir)],
+            ["info", str(trained)],
+            ["config"],
+            ["--help"],
+            ["train", "--help"],
+        ]
+        pairs += [(name, words) for words in commands[number % 8 :] + commands[: number % 8]]
+    lost = tried(end, pairs, count)
+    tally.add(9, f"environments ({len(ENVIRONMENTS)}), eight commands each", count, len(lost))
     assert not lost
 
 
@@ -141,31 +158,38 @@ COMMANDS: list[tuple[str, ...]] = [
     ("info", "best"),
     ("predict", "7.png", "--show"),
     ("predict", *["7.png"] * 50, "--json"),
-    ("explain", "--index", "3"),
+    ("explain", "--index", "3", "--examples", "500"),
     ("eval", "3blue1brown", "--confusion"),
     ("train", *SMALL, "--set", "epochs=50"),
     ("download",),
 ]
 
 
-@counts(4, len(COMMANDS))
+ENDS = ["| head -n 1", "| true", ">&-", "> /dev/full", "2>&-", "2> /dev/full", "< /dev/null", "<&-"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@counts(5, len(COMMANDS) * len(ENDS))
 def test_a_reader_that_goes_away_a_closed_or_a_full_stdout_is_no_traceback(
     tmp_path: Path, mnist_dir: Path, count: int, tally: Tally
 ) -> None:
     (tmp_path / "7.png").write_bytes(png(SEVEN))
     (tmp_path / "data").symlink_to(mnist_dir)
-    lost, tried = [], 0
-    for words in COMMANDS[:: len(COMMANDS) // count]:
-        line = " ".join(f"'{word}'" for word in real.mnistnet(*words, *(("--force",) if "epochs=50" in words else ())))
-        for end in ("| head -n 1", "| true", ">&-", "> /dev/full", "2>&-", "2> /dev/full", "< /dev/null", "<&-"):
-            if end == "> /dev/full" and not Path("/dev/full").exists():
-                continue
-            done = subprocess.run(["bash", "-c", f"{line} {end}; exit ${{PIPESTATUS[0]}}"], cwd=tmp_path, capture_output=True)
-            tried += 1
-            bad = any(word in done.stderr for word in (b"Traceback", b"internal error", b"Exception ignored"))
-            if bad or done.returncode not in (0, 1) or done.stderr.count(b"mnistnet: error") > 1:
-                lost.append((words, end, done.returncode, done.stderr[-500:]))
-    tally.add(9, "stdin, stdout or stderr closed, full, or read by nobody", tried, len(lost))
+
+    def end(how: str, words: list[str]) -> str | None:
+        line = f"{shlex.join(real.mnistnet(*words))} {how}; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, timeout=100)
+        bad = any(word in done.stderr for word in (b"Traceback", b"internal error", b"Exception ignored"))
+        bad = bad or done.returncode not in (0, 1) or done.stderr.count(b"mnistnet: error") > 1
+        return f"{words} {how}: {done.returncode}: {done.stderr[-500:]!r}" if bad else None
+
+    pairs = []
+    for number, words in enumerate(COMMANDS):
+        for other, how in enumerate(ENDS[number % 8 :] + ENDS[: number % 8]):
+            own = ["--out", f"run {number} {other}"] if words[0] == "train" and "--help" not in words else []
+            pairs.append((how, [*words, *own]))
+    lost = tried(end, pairs, count)
+    tally.add(9, "stdin, stdout or stderr closed, full, or read by nobody", count, len(lost))
     assert not lost
 
 
@@ -233,14 +257,15 @@ def test_a_home_that_is_read_only_is_enough(tmp_path: Path, mnist_dir: Path, cou
 
 @counts(1, 1)
 def test_a_tilde_means_the_home_folder_in_every_option_that_names_a_path(
-    tmp_path: Path, mnist_dir: Path, count: int, tally: Tally
+    tmp_path: Path, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch, count: int, tally: Tally
 ) -> None:
     (tmp_path / "data").symlink_to(mnist_dir)
     (tmp_path / "7.png").write_bytes(png(SEVEN))
     (tmp_path / "c.yaml").write_text("epochs: 1\n")
     work = tmp_path / "work"
     work.mkdir()
-    env = environment({"HOME": str(tmp_path)})
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(tmp_path))
     lost = []
     for words in (
         ("train", "--config", "~/c.yaml", "--out", "~/run", "--data-dir", "~/data", *SMALL),
@@ -249,9 +274,9 @@ def test_a_tilde_means_the_home_folder_in_every_option_that_names_a_path(
         ("info", "~/run/best.npz"),
         ("config", "~/c.yaml"),
     ):
-        done = call(*words, cwd=work, env=env)
-        if not sound(done):
-            lost.append((words, done.stderr))
+        result = CliRunner().invoke(cli, words)
+        if result.exit_code:
+            lost.append((words, result.output))
     tally.add(9, "paths with a tilde that no shell has replaced", 5, len(lost))
     assert not lost
     assert not list(work.iterdir())

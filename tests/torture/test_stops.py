@@ -86,7 +86,7 @@ def stop(run: Whole, folder: Path, data: Path, number: int) -> str | None:
 
 
 def survives(run: Whole, folder: Path, data: Path, number: int) -> tuple[list[str], bool]:
-    """Stop a training up to three times, resume it to its end; return where it was hit, and whether its end is equal."""
+    """Stop a training up to three times and resume it; return where it was hit, and whether its end is equal."""
     hits = [stop(run, folder, data, 3 * number + i) for i in range(3)]
     done = real.run(real.train(folder, data, *run.options(), "--resume"), code=None)
     strays = list(folder.glob(".*.tmp"))
@@ -112,7 +112,6 @@ def test_a_training_stopped_anywhere_ends_in_the_same_bytes(
             if places.total() >= count:
                 break
     where = ", ".join(f"{number} {place}" for place, number in sorted(places.items()))
-    tally.add(1, f"kill -9, SIGTERM or SIGINT ({where})", places.total(), lost, configs=len(names))
+    tally.add(1, "kill -9, SIGTERM or SIGINT", places.total(), lost, configs=len(names), where=where)
     assert not lost
     assert places.total() >= count
-

@@ -1,0 +1,46 @@
+"""What the promises cost in time: fsync at every checkpoint, a hash of every data file at every start.
+
+    python -m tests.torture.cost DATA
+
+prints milliseconds, the best of several, as JSON.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+from mnistnet import checkpoint, pretrained, registry
+
+
+def best(work: Callable[[], object], times: int = 15) -> float:
+    """Return the fewest milliseconds that work took."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return round(1000 * min(found), 2)
+
+
+def main() -> None:
+    """Measure and print."""
+    loaded = checkpoint.load(pretrained.path("best"))
+    files = [Path(sys.argv[1]) / "mnist" / file.name for file in registry.MNIST.files]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "best.npz"
+        safe = best(lambda: checkpoint.save(path, loaded))
+        with mock.patch.object(os, "fsync"):
+            unsafe = best(lambda: checkpoint.save(path, loaded))
+    hashes = best(lambda: [hashlib.sha256(file.read_bytes()).digest() for file in files])
+    size = pretrained.path("best").stat().st_size
+    print(json.dumps({"bytes": size, "save_ms": safe, "save_without_fsync_ms": unsafe, "hash_data_ms": hashes}))
+
+
+if __name__ == "__main__":
+    main()
