@@ -20,6 +20,7 @@ test: $(VENV)/.installed-dev  ## run the tests
 
 torture: $(VENV)/.installed-dev  ## try each promise of docs/reliability.md in full (12 minutes), and write its figures
 	$(BIN)/python -m pytest -m torture tests/torture --record=benchmarks/reliability.json
+	$(BIN)/python -m tests.torture.cost data benchmarks/reliability.json
 	$(BIN)/python -m benchmarks.reliability
 
 test-matrix: $(VENV)/.installed-dev  ## run the tests under every Python here, with oldest and newest dependencies

@@ -40,6 +40,7 @@ def page(text: str, results: dict[str, Any]) -> str:
         rows = [row for row in results["rows"] if row["promise"] == promise]
         begin, end = (f"<!-- promise {promise}: {word} -->" for word in ("begin", "end"))
         text = replace_between(text, begin, end, table(rows))
+    text = replace_between(text, "<!-- cost: begin -->", "<!-- cost: end -->", cost(results["cost"]))
     return replace_between(text, "<!-- machine: begin -->", "<!-- machine: end -->", machine(results["about"]))
 
 
@@ -50,6 +51,15 @@ def table(rows: list[dict[str, Any]]) -> str:
         also = ", ".join(WORDS[key].format(value) for key, value in row.items() if key not in PLAIN)
         lines.append(f"| {row['what']} | {row['tried']:,} | {row['lost']:,} | {also.replace(', (', ' (')} |")
     return "\n".join(lines)
+
+
+def cost(figures: dict[str, Any]) -> str:
+    """Return what the promises cost, as a sentence."""
+    return (
+        f"Saving a checkpoint of {figures['bytes'] / 1e6:.1f} MB takes {figures['save_ms']:.0f} ms, and "
+        f"{figures['save_without_fsync_ms']:.0f} ms without `fsync`; hashing all of MNIST's files at the start of a "
+        f"training takes {figures['hash_data_ms']:.0f} ms (the best of 15 each)."
+    )
 
 
 def machine(about: dict[str, Any]) -> str:

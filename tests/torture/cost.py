@@ -1,8 +1,8 @@
 """What the promises cost in time: fsync at every checkpoint, a hash of every data file at every start.
 
-    python -m tests.torture.cost DATA
+    python -m tests.torture.cost DATA [FILE]
 
-prints milliseconds, the best of several, as JSON.
+prints milliseconds, the best of several, as JSON, and adds them to a file of figures.
 """
 
 import hashlib
@@ -39,7 +39,11 @@ def main() -> None:
             unsafe = best(lambda: checkpoint.save(path, loaded))
     hashes = best(lambda: [hashlib.sha256(file.read_bytes()).digest() for file in files])
     size = pretrained.path("best").stat().st_size
-    print(json.dumps({"bytes": size, "save_ms": safe, "save_without_fsync_ms": unsafe, "hash_data_ms": hashes}))
+    cost = {"bytes": size, "save_ms": safe, "save_without_fsync_ms": unsafe, "hash_data_ms": hashes}
+    print(json.dumps(cost))
+    for name in sys.argv[2:]:
+        figures = json.loads(Path(name).read_text(encoding="utf-8"))
+        Path(name).write_text(json.dumps(figures | {"cost": cost}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
