@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/default.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check bench gates pretrained docs docs-examples build package-test format clean
+.PHONY: help train test torture test-matrix check bench gates pretrained docs docs-examples build package-test format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,14 @@ train: $(VENV)/.installed  ## train on MNIST; a stopped run goes on where it was
 
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest
+
+torture: $(VENV)/.installed-dev  ## try each promise of docs/reliability.md in full (12 minutes), and write its figures
+	$(BIN)/python -m pytest -m torture tests/torture --record=benchmarks/reliability.json
+	$(BIN)/python -m tests.torture.cost data benchmarks/reliability.json
+	$(BIN)/python -m benchmarks.reliability
+
+test-matrix: $(VENV)/.installed-dev  ## run the tests under every Python here, with oldest and newest dependencies
+	$(BIN)/python -m tests.torture.matrix
 
 check: $(VENV)/.installed-dev  ## check format, lint and types
 	$(BIN)/ruff format --check .

@@ -6,7 +6,7 @@ file holds before the network takes any memory.
 """
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -142,14 +142,18 @@ class _Header(msgspec.Struct):
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint in the place of `path`, or leave what is there as it is. Raises CheckpointError."""
-    header = msgspec.json.encode(checkpoint.header())
+    entries = checkpoint.header()
+    header = msgspec.json.encode(entries)
     arrays: dict[str, Array] = {"header": np.array(header)}
     for i, (weight, bias) in enumerate(zip(checkpoint.network.weights, checkpoint.network.biases, strict=True)):
         arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"] = weight, bias
     for name, array in (checkpoint.training or {}).items():
         arrays[f"training.{name}"] = array
     try:
-        _parse_header(header)
+        _check_size(header)
+        _check_columns(checkpoint.epoch, checkpoint.metrics)
+        # Without the metrics: they are numbers, and thousands of them after as many epochs.
+        _parse_header(msgspec.json.encode(entries | {"metrics": {}}))
         _check_finite(checkpoint.network)
         with atomic_write(path) as stream:
             npz.write(stream, arrays)
@@ -200,8 +204,7 @@ def _load(file: npz.Reader, training: bool) -> Checkpoint:
 
 def _parse_header(text: bytes) -> _Header:
     """Return the header, every entry of the type its readers rely on. Raises FormatError."""
-    if len(text) > LARGEST_HEADER:
-        raise FormatError(f"its header has {len(text):,} bytes; expected at most {LARGEST_HEADER:,}")
+    _check_size(text)
     try:
         stamp = msgspec.json.decode(text, type=_Stamp)
         if stamp.format != FORMAT:
@@ -212,8 +215,9 @@ def _parse_header(text: bytes) -> _Header:
         header = msgspec.json.decode(text, type=_Header)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"its header: {str(error)[:200]}") from None
-    if header.best["epoch"] > header.epoch or any(len(column) != header.epoch for column in header.metrics.values()):
-        raise FormatError(f"its header: the metrics or the best epoch do not fit the {header.epoch} epochs it claims")
+    if header.best["epoch"] > header.epoch:
+        raise FormatError(f"its header: best epoch {header.best['epoch']} of {header.epoch} epochs")
+    _check_columns(header.epoch, header.metrics)
     return header
 
 
@@ -223,6 +227,16 @@ def _check_origin(dataset: Origin, config: Config) -> None:
     labels = dataset.get("labels") or [""] * config.layer_sizes[-1]
     if rows * columns != config.layer_sizes[0] or len(labels) != config.layer_sizes[-1]:
         raise FormatError("its header: the data set's labels or shape do not fit the config's layer_sizes")
+
+
+def _check_size(header: bytes) -> None:
+    if len(header) > LARGEST_HEADER:
+        raise FormatError(f"its header has {len(header):,} bytes; expected at most {LARGEST_HEADER:,}")
+
+
+def _check_columns(epochs: int, metrics: Mapping[str, Sequence[Any]]) -> None:
+    if any(len(column) != epochs for column in metrics.values()):
+        raise FormatError(f"its header: the metrics do not fit the {epochs} epochs it claims")
 
 
 def _read_network(file: npz.Reader, config: Config) -> Network:

@@ -4,6 +4,7 @@ Images stay uint8; whoever computes with them divides by 255. Nothing is believe
 load compares the SHA-256 of every file it reads with the published one, or that of what is packed in it.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -119,6 +120,8 @@ class Store:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:
+            if error.errno == errno.ELOOP:  # a link that leads back to itself is as good as nothing
+                return None
             raise DataError(
                 f"{path}: cannot be read: {reason(error)}; make it readable, or choose another folder with --data-dir"
             ) from None

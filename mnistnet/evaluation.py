@@ -9,7 +9,7 @@ import numpy.typing as npt
 from mnistnet.batches import WHITE
 from mnistnet.calibration import probabilities
 from mnistnet.datasets import Examples
-from mnistnet.errors import DivergedError, UsageError
+from mnistnet.errors import DataError, DivergedError, UsageError
 from mnistnet.functions import Array
 from mnistnet.network import Network
 
@@ -61,7 +61,12 @@ class Evaluation:
 
 
 def evaluate(network: Network, examples: Examples, on_batch: Callable[[int], object] | None = None) -> Evaluation:
-    """Run the network over all examples, the last partial batch included; `on_batch(n)` hears of each n done."""
+    """Run the network over all examples, the last partial batch included; `on_batch(n)` hears of each n done.
+
+    Raises DataError where there are none, DivergedError where an answer is not a finite number.
+    """
+    if not len(examples):
+        raise DataError("there are no images to evaluate the network on: expected at least one")
     logits = forward(network, examples.images, on_batch)
     classes = logits.shape[1]
     costs = network.loss.costs(logits, np.eye(classes, dtype=logits.dtype)[examples.labels])

@@ -15,6 +15,9 @@ from mnistnet.errors import DataError
 
 UNSIGNED_BYTE = 8
 LARGEST = 1 << 31  # bytes; far above any sibling of MNIST, far below what would fill a computer's memory
+UNPACKED_AT_ONCE = 1 << 22  # bytes
+# A gzip file can hold a thousand times its size. Images hold five to ten times theirs; what claims to be large must be.
+UNPACKED_IN_ANY_CASE, MOST_TIMES = 1 << 28, 32
 WHAT = {1: "labels (1 dimension)", 3: "images (3 dimensions)"}
 
 
@@ -50,23 +53,34 @@ def read_shape(header: bytes, dimensions: int, name: str) -> tuple[int, ...]:
     return shape
 
 
-def unpack(compressed: bytes, dimensions: int, name: str) -> bytes:
+def unpack(compressed: bytes, dimensions: int, name: str) -> memoryview:
     """Return the IDX file inside a gzip file, reading no further than its own header allows.
 
-    Raises DataError when it is not gzip, is cut short, or holds more than it announces (a bomb).
+    Raises DataError when it is not gzip, is cut short, or holds more than it announces or announces more than such a
+    file holds (a bomb).
     """
     reader = zlib.decompressobj(wbits=31)  # 31: gzip, with its checksum
     header_size = 4 + 4 * dimensions
     try:
-        header = reader.decompress(compressed, header_size)
-        promised = math.prod(read_shape(header, dimensions, name))
-        rest = reader.decompress(reader.unconsumed_tail, promised + 1)
+        content = bytearray(reader.decompress(compressed, header_size))
+        promised = math.prod(read_shape(bytes(content), dimensions, name))
+        if promised > max(UNPACKED_IN_ANY_CASE, MOST_TIMES * len(compressed)):
+            raise DataError(
+                f"{name}: its header promises {promised:,} bytes of data in a gzip file of {len(compressed):,} bytes, "
+                f"over {MOST_TIMES} times its size; unpack it first if that is what it holds"
+            )
+        # Grown in place: a list of parts, joined at the end, would take twice the memory.
+        while not reader.eof and (room := header_size + promised + 1 - len(content)):
+            part = reader.decompress(reader.unconsumed_tail, min(room, UNPACKED_AT_ONCE))
+            if not part:
+                break
+            content += part
     except zlib.error as error:
         raise DataError(f"{name}: expected a gzip file, but it cannot be unpacked ({error})") from None
-    if len(rest) > promised:
+    if len(content) > header_size + promised:
         raise DataError(f"{name}: the gzip file holds more than the {promised:,} bytes of data its header promises")
     if not reader.eof:
         raise DataError(f"{name}: the gzip file is cut short; fetch it again")
     if reader.unused_data:
         raise DataError(f"{name}: {len(reader.unused_data):,} bytes follow the end of the gzip file")
-    return header + rest
+    return memoryview(content).toreadonly()

@@ -4,9 +4,11 @@ What a file is (format, size) is checked before anything is decoded; then it bec
 million pixels; `mnistnet.ink` finds the digit. A picture that is already as in MNIST comes through unchanged.
 """
 
+import os
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -24,10 +26,14 @@ SIDE = ink.SIDE
 LARGEST_FILE = 100 << 20  # bytes
 MOST_PIXELS = 25_000_000  # decoded at most
 WORKING_PIXELS = 4_000_000  # kept, in grey, for what follows
+STRIP_PIXELS = 1_000_000  # converted at a time
+MOST_PIXELS_OF = {"WEBP": 16_000_000}  # its decoder holds four copies of a picture
 SMALLEST = 8  # pixels a side
 MOST_SLENDER = 40  # times as long as wide
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
+
+_SILENCE = threading.Lock()  # stderr is the whole process's
 
 
 def read_digit(path: Path) -> npt.NDArray[np.uint8]:
@@ -62,10 +68,9 @@ def read_grey(content: bytes, name: str) -> Array:
         raise ImageError(f"{name}: expected a picture of at most {LARGEST_FILE >> 20} MiB")
     with _one_sentence(name), Image.open(BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
-        if width * height > MOST_PIXELS:
-            raise ImageError(
-                f"{name}: expected at most {MOST_PIXELS // 1_000_000} million pixels, found {width}x{height}"
-            )
+        most = min(MOST_PIXELS, MOST_PIXELS_OF.get(image.format or "", MOST_PIXELS))
+        if width * height > most:
+            raise ImageError(f"{name}: expected at most {most // 1_000_000} million pixels, found {width}x{height}")
         if min(width, height) < SMALLEST:
             raise ImageError(f"{name}: expected at least {SMALLEST}x{SMALLEST} pixels, found {width}x{height}")
         if max(width, height) > MOST_SLENDER * min(width, height):
@@ -74,7 +79,8 @@ def read_grey(content: bytes, name: str) -> Array:
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, the next larger than what is asked for.
             scale = min(1.0, (WORKING_PIXELS / (width * height)) ** 0.5)
             image.draft("L", (int(width * scale), int(height * scale)))
-        image.load()
+        with _libraries_silent() if image.format == "TIFF" else nullcontext():
+            image.load()
         return np.ascontiguousarray(_upright(_grey(image), _orientation(image)))
 
 
@@ -98,34 +104,71 @@ def _one_sentence(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: a damaged picture ({words or type(error).__name__})") from None
 
 
+@contextmanager
+def _libraries_silent() -> Iterator[None]:
+    """Keep what libtiff writes past Python, straight to stderr, from the user, whom one sentence of ours will do."""
+    with _SILENCE:
+        try:
+            stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        except OSError:  # there is no stderr to keep it from
+            yield
+            return
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(nowhere)
+
+
 def _grey(image: Image.Image) -> Array:
     if image.mode.startswith(("I", "F")):
         return _wide_grey(image)
+    factor = _factor(*image.size)
     if "transparency" in image.info or image.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
-        colours, alpha = _reduced(image.convert("RGBA")).convert("LA").split()
-        grey, cover = (np.asarray(band, np.float32) / 255 for band in (colours, alpha))
-        on_white = grey * cover + (1 - cover)
+        pairs = [_on_white(strip, factor) for strip in _strips(image)]
+        on_white, cover = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         # White strokes on a transparent sheet vanish on white paper; there the drawing is what is not transparent.
         return 1 - cover if np.ptp(on_white) < ink.LEAST_CONTRAST < np.ptp(cover) else on_white
-    return np.asarray(_reduced(image.convert("L")), np.float32) / 255
+    return np.concatenate([_unit(strip.convert("L").reduce(factor)) for strip in _strips(image)])
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """Cut a picture into strips, from top to bottom: a converted copy of all of a large one takes 100 MB and more."""
+    width, height = image.size
+    factor = _factor(width, height)
+    rows = factor * max(1, STRIP_PIXELS // (width * factor))
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        strip.info = image.info  # newer versions leave out what they hold to be true of the whole picture only
+        yield strip
+
+
+def _on_white(strip: Image.Image, factor: int) -> tuple[Array, Array]:
+    """Return the brightness of a strip on white paper, and how much of the paper is covered, reduced by a factor."""
+    colours, alpha = strip.convert("RGBA").reduce(factor).convert("LA").split()
+    grey, cover = _unit(colours), _unit(alpha)
+    return grey * cover + (1 - cover), cover
 
 
 def _wide_grey(image: Image.Image) -> Array:
     """Return the brightness of a picture with 16 bits or more a pixel, whose white the file may not name."""
-    values = np.asarray(image)
-    factor = _factor(*values.shape)
-    height, width = (side - side % factor for side in values.shape)
-    blocks = values[:height, :width].reshape(height // factor, factor, width // factor, factor)
-    grey = np.nan_to_num(blocks.mean(axis=(1, 3), dtype=np.float32))
+    factor, means = _factor(*image.size), []
+    for strip in _strips(image):
+        values = np.asarray(strip)
+        height, width = (side - side % factor for side in values.shape)
+        blocks = values[:height, :width].reshape(height // factor, factor, width // factor, factor)
+        means.append(blocks.mean(axis=(1, 3), dtype=np.float32))
+    grey = np.nan_to_num(np.concatenate(means))
     top = grey.max()
     white = next((white for white in FULL_SCALES if top <= white), top)
     result: Array = np.clip(grey / white, 0, 1)
     return result
 
 
-def _reduced(image: Image.Image) -> Image.Image:
-    factor = _factor(*image.size)
-    return image.reduce(factor) if factor > 1 else image
+def _unit(image: Image.Image) -> Array:
+    return np.asarray(image, np.float32) / 255
 
 
 def _factor(width: int, height: int) -> int:

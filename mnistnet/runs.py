@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
@@ -56,6 +57,7 @@ class Run:
         self.resumed_epoch = state.epoch
         self.blas, self.threads = training.blas_description(), training.threads_for(state.config, len(train))
         self.table = Table(folder / METRICS, COLUMNS)
+        self._columns: dict[str, list[Any]] = {name: [] for name in METRIC_NAMES}
 
     @property
     def best(self) -> Path:
@@ -93,7 +95,10 @@ class Run:
         if self.validation and best.temperature is None:
             logits = forward(best.network, self.validation.images)
             temperature = calibration.fit_temperature(logits, self.validation.labels)
-            checkpoint.save(self.best, replace(best, temperature=temperature))
+            try:
+                checkpoint.save(self.best, replace(best, temperature=temperature))
+            except CheckpointError as error:
+                raise CheckpointError(f"{error}; training is done and safe: --resume ends it") from None
         test = evaluate(best.network, self.store.examples("test"))
         return Summary(best.epoch, test, self.best)
 
@@ -109,13 +114,15 @@ class Run:
 
     def _checkpoint(self) -> Checkpoint:
         history, chosen = self.state.history, self.state.best_epoch
+        for name, column in self._columns.items():
+            column.extend(getattr(metrics, name) for metrics in history[len(column) :])
         score = history[chosen - 1].validation_accuracy if chosen else None
         return Checkpoint(
             config=self.state.config,
             network=self.state.result,
             parameters="averaged" if self.state.average else "raw",
             epoch=self.state.epoch,
-            metrics={name: [getattr(m, name) for m in history] for name in METRIC_NAMES},
+            metrics=self._columns,
             best={
                 "epoch": chosen,
                 "validation_accuracy": score,

@@ -86,8 +86,10 @@ class State:
     @property
     def stopped_early(self) -> bool:
         """Whether `validation_loss` has gone the config's patience without a new low."""
+        if self.config.early_stopping is None:
+            return False
         losses = [m.validation_loss for m in self.history if m.validation_loss is not None]
-        if self.config.early_stopping is None or not losses:
+        if not losses:
             return False
         return len(losses) - 1 - losses.index(min(losses)) >= self.config.early_stopping.patience
 

@@ -380,7 +380,7 @@ ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
     "columns of another length": ({"metrics": {"epoch": [1, 2], "loss": [1.0]}}, "do not fit the 2 epochs"),
     "metrics in words": ({"metrics": {"loss": ["low", "lower"]}}, "$.metrics"),
     "metrics that are no columns": ({"metrics": {"loss": 3.0}}, "$.metrics"),
-    "a best epoch to come": ({"best": golden().best | {"epoch": 3}}, "do not fit the 2 epochs"),
+    "a best epoch to come": ({"best": golden().best | {"epoch": 3}}, "best epoch 3 of 2 epochs"),
     "no best epoch": ({"best": {"chosen_by": "me", "validation_accuracy": None}}, "missing required field `epoch`"),
     "no data set": ({"dataset": {}}, "missing required field"),
     "unknown weights": ({"parameters": "\x1b[31mstrange"}, "$.parameters"),

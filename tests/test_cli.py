@@ -244,3 +244,11 @@ def test_a_run_stopped_in_its_first_epoch_says_so(tmp_path: Path, mnist_dir: Pat
     assert training.returncode == code
     assert "stopped: no epoch was finished; continue with\n  mnistnet train --data-dir" in rest
     assert rest.rstrip().endswith("--resume")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(closed: str, tmp_path: Path) -> None:
+    line = f"'{sys.executable}' -m mnistnet config {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (">&-" not in closed.replace("2>&-", ""))

@@ -425,7 +425,7 @@ def test_an_unpacked_file_is_read_instead_of_unpacking_again(
     unpacked: list[str] = []
     unpack = idx.unpack
 
-    def counted(packed: bytes, dimensions: int, name: str) -> bytes:
+    def counted(packed: bytes, dimensions: int, name: str) -> memoryview:
         unpacked.append(Path(name).name)
         return unpack(packed, dimensions, name)
 

@@ -117,3 +117,10 @@ def test_a_header_that_lies_about_its_size_allocates_nothing(shape: str) -> None
     packed = gzip.compress(lie)
     assert _peak_of(lambda: idx.parse(lie, 3, "x")) < 100_000
     assert _peak_of(lambda: idx.parse(idx.unpack(packed, 3, "x"), 3, "x")) < 100_000
+
+
+def test_a_small_file_that_promises_256_megabytes_and_more_is_refused_before_it_is_unpacked() -> None:
+    packed = gzip.compress(bytes.fromhex("00000803 00060000 0000001c 0000001c") + bytes(20_000_000))
+    assert _peak_of(lambda: idx.unpack(packed, 3, "x.gz")) < 100_000
+    with pytest.raises(DataError, match=r"^x\.gz: its header promises 308,281,344 bytes .* over 32 times its size"):
+        idx.unpack(packed, 3, "x.gz")

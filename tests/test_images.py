@@ -1,11 +1,11 @@
 """Picture files: which are read, which are refused and in what words. What is done with the ink: test_ink.py."""
 
 import io
+import os
 import struct
 import tracemalloc
 import zipfile
 import zlib
-from os import geteuid
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +226,20 @@ def test_no_format_is_decoded_to_find_out_how_large_it_is(kind: str, monkeypatch
     assert not decoded
 
 
+def test_a_webp_may_be_smaller_still_because_of_what_its_decoder_takes() -> None:
+    content = saved(Image.new("L", (4001, 4000)), "WEBP", lossless=True, method=0)
+    assert refusal(content) == "it: expected at most 16 million pixels, found 4001x4000"
+
+
+def test_a_library_that_complains_past_python_is_not_heard(capfd: pytest.CaptureFixture[str]) -> None:
+    content = bytearray(saved(SHEET, "TIFF", compression="tiff_deflate"))
+    content[20:60] = bytes(40)
+    os.write(2, b"before ")
+    assert "damaged" in refusal(bytes(content))
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "before after"
+
+
 def test_text_that_unpacks_to_megabytes_is_not_unpacked() -> None:
     note = b"Comment\0\0" + zlib.compress(bytes(30 << 20), 9)
     profile = b"icc\0\0" + zlib.compress(bytes(30 << 20), 9)
@@ -311,7 +325,7 @@ def test_a_name_with_a_null_character_is_no_file_name() -> None:
         images.read_digit(Path("a\0b.png"))
 
 
-@pytest.mark.skipif(geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_an_error_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "secret.png"
     path.write_bytes(png(PAGE))

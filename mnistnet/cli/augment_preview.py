@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnistnet.cli.options import data_options, json_option, open_store, set_option
+from mnistnet.cli.options import PATH, data_options, json_option, open_store, set_option
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,14 +25,12 @@ Examples:
   mnistnet augment-preview --config configs/quick_best.yaml -o quick_best.png
   mnistnet augment-preview --set augment=simard2003 --set augment.alpha=60 --count 20""",
 )
-@click.option(
-    "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="YAML config [augment: default]."
-)
+@click.option("--config", "config_path", type=PATH, metavar="FILE", help="YAML config [augment: default].")
 @set_option
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default="augment-preview.png",
     show_default=True,
     metavar="FILE",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnistnet.cli.options import bar, data_options, json_option, open_store, set_option
+from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, set_option
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,16 +24,14 @@ Examples:
   mnistnet compare configs/3blue1brown.yaml --over train_images=100,1000,10000,55000
   mnistnet compare configs/default.yaml --over batch_size=10,100,all --seconds 10 --plot walk.png""",
 )
-@click.argument("paths", nargs=-1, required=True, metavar="CONFIG...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="CONFIG...", type=PATH)
 @click.option("--seconds", type=float, metavar="S", help="Train each for so long, but one epoch at least.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Train each for N epochs [default: its own].")
 @click.option(
     "--over", metavar="KEY=V1,V2,...", help="Make several configs of one: the same but for this key, with each value."
 )
 @set_option
-@click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw a figure into this .png, .svg or .pdf."
-)
+@click.option("--plot", type=PATH, metavar="FILE", help="Draw a figure into this .png, .svg or .pdf.")
 @data_options
 @json_option
 def command(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mnistnet.cli.options import set_option
+from mnistnet.cli.options import PATH, set_option
 from mnistnet.errors import UsageError
 
 
@@ -19,7 +19,7 @@ Examples:
   mnistnet config 3blue1brown --set epochs=5 > my.yaml
   mnistnet config --schema > mnistnet.schema.json""",
 )
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=PATH)
 @set_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of config files, for editors.")
 @click.option("--list", "list_all", is_flag=True, help="List the configs that come with the package, by name.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnistnet.cli.options import bar, data_options, find_checkpoint, json_option, open_store
+from mnistnet.cli.options import PATH, bar, data_options, find_checkpoint, json_option, open_store
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Examples:
   mnistnet explain two.png --label 2 --neuron 3
   mnistnet explain --index 8 --split train --neuron 1:12 --json""",
 )
-@click.argument("image", required=False, metavar="[IMAGE]", type=click.Path(path_type=Path))
+@click.argument("image", required=False, metavar="[IMAGE]", type=PATH)
 @click.option("--index", type=int, metavar="N", help="An image of the data set instead of IMAGE, counted from 0.")
 @click.option(
     "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Where --index counts."
@@ -58,9 +58,7 @@ Examples:
     metavar="N",
     help="Of first weights and mini-batches [default: that of the network's training].",
 )
-@click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it all into this .png, .svg or .pdf as well."
-)
+@click.option("--plot", type=PATH, metavar="FILE", help="Draw it all into this .png, .svg or .pdf as well.")
 @data_options
 @json_option
 def command(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mnistnet.cli.options import find_checkpoint
+from mnistnet.cli.options import PATH, find_checkpoint
 
 
 @click.command(
@@ -15,7 +15,7 @@ Examples:
   mnistnet export runs/default/best.npz model.safetensors --force""",
 )
 @click.argument("checkpoint")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(checkpoint: str, file: Path, force: bool) -> None:
     """Write the network in CHECKPOINT to FILE, an ONNX model (.onnx) or tensors for PyTorch and others (.safetensors).

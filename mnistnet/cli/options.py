@@ -1,5 +1,6 @@
 """What commands share: options, the checkpoint a word stands for, progress bars."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,28 @@ if TYPE_CHECKING:
 
 LAST_RUN = "last-run"
 
+
+class UserPath(click.Path):
+    """A path in which ~ is the home folder where no shell has seen to it: `--config=~/mine.yaml`, a quoted name."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return what was typed as a path."""
+        return expanded(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+def expanded(path: Path) -> Path:
+    """Return a path with ~ replaced by the home folder; "~name" without such a user is a file's name."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+PATH = UserPath()
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead of text.")
 
 
@@ -31,7 +54,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
     return click.option(
         "--data-dir",
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FOLDER",
         help="Folder of the data sets [default: MNISTNET_DATA_DIR, ./data if it holds them, your cache folder].",
     )(command)
@@ -112,7 +135,7 @@ def find_checkpoint(word: str | None, default: str | None = None) -> Path:
     if word in pretrained.NAMES:
         return pretrained.path(word)
     if word != LAST_RUN:
-        path = Path(word)
+        path = expanded(Path(word))
         return path / runs.BEST if path.is_dir() and (path / runs.BEST).exists() else path
     newest = runs.newest()
     if newest is None:

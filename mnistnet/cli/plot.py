@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 output_option = click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Draw into this .png, .svg or .pdf [default: a .png beside the run; for a network by name, in this folder].",
 )
@@ -149,7 +149,7 @@ def doubts(word: str, split: str, output: Path | None, data_dir: Path | None, mi
 
 
 @command.command(name="sweep", epilog="\b\nExamples:\n  mnistnet plot sweep sweeps/sweep -o sweep.svg")
-@click.argument("folder", metavar="SWEEP", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="SWEEP", type=PATH)
 @output_option
 def sweep(folder: Path, output: Path | None) -> None:
     """Draw the trials of a sweep's folder: a line through each one's values, and accuracy against each key."""

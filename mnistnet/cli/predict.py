@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mnistnet.cli.options import find_checkpoint, json_option, per_cent
+from mnistnet.cli.options import PATH, find_checkpoint, json_option, per_cent
 from mnistnet.errors import DivergedError, ImageError
 
 
@@ -19,7 +19,7 @@ Examples:
   mnistnet predict scans/*.jpg --checkpoint runs/default/best.npz --json
   mnistnet predict seven.png --show --top 5""",
 )
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=PATH)
 @click.option(
     "--checkpoint",
     metavar="CHECKPOINT",

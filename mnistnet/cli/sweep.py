@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli import TerminatedError
-from mnistnet.cli.options import bar, data_options, json_option, open_store, per_cent
+from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, per_cent
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -30,7 +30,7 @@ Examples:
   mnistnet sweep configs/sweep.yaml --resume
   mnistnet sweep configs/sweep.yaml --scheduler tcp://192.168.0.10:8786 --out sweeps/many""",
 )
-@click.argument("path", metavar="SWEEP", type=click.Path(path_type=Path))
+@click.argument("path", metavar="SWEEP", type=PATH)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 256),
@@ -39,9 +39,7 @@ Examples:
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Run them on the Dask cluster whose scheduler is there, instead.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Override budget_minutes.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the sweep [default: sweeps/NAME]."
-)
+@click.option("--out", type=PATH, metavar="FOLDER", help="Folder of the sweep [default: sweeps/NAME].")
 @click.option("--resume", is_flag=True, help="Run only the trials that have no result yet in that folder.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a sweep. Its results are lost.")
 @click.option("--dashboard", is_flag=True, help="Show Dask's dashboard, to this machine only (needs bokeh).")

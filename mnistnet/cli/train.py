@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli import TerminatedError
-from mnistnet.cli.options import bar, data_options, json_option, open_store, per_cent, set_option
+from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, per_cent, set_option
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -31,14 +31,12 @@ Examples:
 @click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="YAML config, or the name of one that comes with the package (`mnistnet config --list`).",
 )
 @set_option
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of the run [default: runs/NAME]."
-)
+@click.option("--out", type=PATH, metavar="FOLDER", help="Folder of the run [default: runs/NAME].")
 @click.option("--resume", is_flag=True, help="Continue the run in that folder; start it where there is none.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run. The old run is lost.")
 @data_options
@@ -74,7 +72,7 @@ def command(
         from mnistnet import plots
 
         plots.require()
-    folder = out.expanduser() if out else Path("runs") / (config_path.stem if config_path else "default")
+    folder = out or Path("runs") / (config_path.stem if config_path else "default")
     store = open_store(config.dataset, data_dir, mirrors)
     flags = [flag for flag, given in (("--plot", plot), ("--quiet", quiet), ("--json", as_json)) if given]
     again = _resume_command(config_path, overrides, out, data_dir, mirrors, flags)
