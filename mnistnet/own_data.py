@@ -68,7 +68,7 @@ def open_folder(path: Path) -> OwnStore:
     for (part, kind), packed_name in NAMES.items():
         file = _find(path, packed_name)
         dimensions = 3 if kind == "images" else 1
-        content = _read(file)
+        content: bytes | memoryview = _read(file)
         if content[:2] == GZIP:
             content = idx.unpack(content, dimensions, str(file))
         parsed[part, kind] = idx.parse(content, dimensions, str(file))

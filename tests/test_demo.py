@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mnistnet import averaging, checkpoint, pretrained
+from mnistnet import averaging, checkpoint, datasets, pretrained, registry
 from mnistnet.cli import cli
 from mnistnet.datasets import Examples
 from mnistnet.demo import exhibit as exhibits
@@ -21,7 +22,7 @@ from mnistnet.demo import sessions, teaching, thinking
 from mnistnet.demo.exhibit import Exhibit
 from mnistnet.demo.server import FILES, Hosts, create_app
 from mnistnet.demo.sessions import ForgottenError, Sessions
-from mnistnet.errors import DivergedError
+from mnistnet.errors import DivergedError, UsageError
 from mnistnet.nudges import in_float64, of_example
 from tests.conftest import ROOT
 from tests.demo import Served, served
@@ -205,13 +206,18 @@ def test_large_networks_are_kept_in_smaller_numbers(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_judges_are_a_thousand_spread_over_the_test_images(mnist_test: Examples) -> None:
-    from mnistnet import datasets, registry
-
     loaded = checkpoint.load(pretrained.path("best"))
     shown = exhibits.prepare("best", loaded, datasets.store(registry.MNIST, ROOT / "data"))
     assert len(shown.judges) == 1000
     assert (shown.judges.images == mnist_test.images[::10]).all()
     assert shown.network.dtype == np.float64
+
+
+def test_a_network_for_images_of_another_size_is_refused() -> None:
+    loaded = checkpoint.load(pretrained.path("best"))
+    store = datasets.store(replace(registry.MNIST, shape=(10, 12)), ROOT / "data")
+    with pytest.raises(UsageError, match="the page draws 28x28 pixels, and images of mnist have 10x12"):
+        exhibits.prepare("best", loaded, store)
 
 
 def test_the_files_of_the_page_are_in_the_package_and_ask_nobody_else() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mnistnet import pretrained
-from mnistnet.cli.options import LAST_RUN, bar, data_options, find_checkpoint, open_store
+from mnistnet.cli.options import LAST_RUN, PATH, bar, data_options, find_checkpoint, open_store
 
 if TYPE_CHECKING:
     from mnistnet.checkpoint import Checkpoint

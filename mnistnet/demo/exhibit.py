@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from mnistnet.checkpoint import Checkpoint
 from mnistnet.config import check_layer_sizes
 from mnistnet.datasets import Examples, Store
-from mnistnet.errors import DemoError
+from mnistnet.errors import UsageError
+from mnistnet.images import SIDE
 from mnistnet.network import Network
 from mnistnet.nudges import in_float64
 
-PAD = (28, 28)  # the pictures that the page draws
 JUDGES = 1000  # test images that accuracy on the page is measured on
 
 
@@ -30,10 +30,10 @@ class Exhibit:
 
 
 def prepare(name: str, loaded: Checkpoint, store: Store) -> Exhibit:
-    """Read the images that go with a network. Raises ConfigError where they do not fit it, DataError and DemoError."""
-    if store.spec.shape != PAD:
-        height, width = store.spec.shape
-        raise DemoError(f"{name}: the page draws pictures of 28x28 pixels, and this network reads {height}x{width}")
+    """Read the images that go with a network. Raises DataError, and ConfigError or UsageError where they do not fit."""
+    if store.spec.shape != (SIDE, SIDE):
+        rows, columns = store.spec.shape
+        raise UsageError(f"the page draws {SIDE}x{SIDE} pixels, and images of {store.spec.name} have {rows}x{columns}")
     check_layer_sizes(loaded.config, store.spec, "the checkpoint's config")
     store.ensure()
     train, test = store.examples("train"), store.examples("test")
