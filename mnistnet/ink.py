@@ -4,11 +4,13 @@ Five steps: which of dark and light is the paper; how dark is each pixel against
 dark shapes are the digit (specks and ruled lines are not); strokes as wide as MNIST's; 20x20, centred by mass.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image, ImageFilter
 
 from mnistnet.functions import Array
-from mnistnet.morphology import Bytes, Indices, Mask, as_bytes, expanded, extent, pool_factor, pooled, shapes, square
+from mnistnet.morphology import Bytes, Indices, Mask, as_bytes, closed, expanded, extent, pool_factor, pooled, shapes, square
 from mnistnet.ruling import without_lines
 
 SIDE, BOX = 28, 20  # pixels: an MNIST image, and the box its digit was scaled into
@@ -17,8 +19,12 @@ LEAST_SIDE = 56  # pixels; a smaller picture is enlarged before anything is told
 LEAST_CONTRAST = 0.12  # between ink and paper, of full black to white; less is a blank sheet
 NOISE = 5.0  # standard deviations of the paper's grain that ink must stand out by
 THINNEST, THICKEST = 1.8, 3.6  # pixels of stroke width in the box; nine tenths of MNIST's digits lie between
-PAPER_SIDE = 64  # pixels of the small picture in which the paper is estimated
-WIDEST_STROKE = 0.4  # of the picture's longer side; what is narrower is ink, what is wider is shadow
+PAPER_SIDE = 160  # pixels of the small picture in which the paper is estimated
+# Of the picture's longer side: what is narrower is ink, what is wider is shadow, table, finger. The first is tried first.
+WINDOWS = (0.06, 0.12, 0.4)
+LEAST_WINDOW = 24  # pixels; in a smaller window all is edges
+WINDOW_STROKES = 1.7  # a window must be so many strokes wide for the strokes in it to be trusted
+LEAST_LENGTH = 3.0  # strokes' widths that a digit is long at least; a blot is shorter
 LEAST_SIZE = 0.012  # of the picture's longer side: what a digit has at least
 SMOOTH = 1.0  # pixels at the working size, radius of the blur that takes off grain
 EMPTY, FULL = 0.2, 0.95  # of the pen's usual darkness: no ink up to there, nothing but ink from there
@@ -36,19 +42,61 @@ def is_like_mnist(grey: Array) -> bool:
     return all(abs(centre - SIDE / 2) < 0.55 for centre in _centre_of_mass(grey))
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet with its ink found. `darkness` against the paper around, 0 paper to 1 black; `mask`: what is dark enough.
+
+    `digit` is the main shape's part of the mask, `window` the width in pixels of what passed for a stroke.
+    """
+
+    darkness: Array
+    mask: Mask
+    digit: Mask
+    window: float
+
+
 def find_digit(grey: Array) -> Bytes | None:
     """Return the digit on a sheet, brightness 0 to 1, as MNIST would hold it, (28, 28); None for a blank sheet."""
+    sheet = find_ink(grey)
+    return None if sheet is None else as_mnist(inked(sheet.darkness, sheet.digit))
+
+
+def find_ink(grey: Array) -> Sheet | None:
+    """Tell ink from paper, with the narrowest window that the strokes found in it fit into; None for a blank sheet.
+
+    Narrow windows see no shadow, no table beside the paper; wide ones are for thick strokes, as in a cropped digit.
+    """
     # In a few pixels all is edges, which would pass for grain.
     factor = -(-LEAST_SIDE // max(grey.shape))
     grey = np.clip(_scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
-    darkness, threshold = out_of_grain(dark_on_light(grey))
+    for share in WINDOWS:
+        last = share == WINDOWS[-1]
+        if not last and share * max(grey.shape) < LEAST_WINDOW:
+            continue
+        page = dark_on_light(grey) if last else dark_in_windows(grey, share)
+        sheet = _ink_in(page, share)
+        if sheet is not None and (last or _fits(sheet)):
+            return sheet
+    return None
+
+
+def _ink_in(page: Array, share: float) -> Sheet | None:
+    """Return the ink of a page with light paper, whose strokes are narrower than `share` of it."""
+    darkness, threshold = out_of_grain(page, share)
     if threshold is None:
         return None
     darkness = without_lines(darkness, threshold)
-    digit = main_shape(without_specks(darkness > threshold))
-    if digit is None:
-        return None
-    return as_mnist(inked(darkness, digit))
+    mask = without_specks(darkness > threshold)
+    digit = main_shape(mask)
+    return None if digit is None else Sheet(darkness, mask, digit, share * max(darkness.shape))
+
+
+def _fits(sheet: Sheet) -> bool:
+    """Whether the window is well wider than the digit's strokes, and the digit longer than a blot."""
+    stroke = stroke_width(sheet.digit)
+    rows, columns = extent(sheet.digit)
+    longest = max(rows.stop - rows.start, columns.stop - columns.start)
+    return WINDOW_STROKES * stroke <= sheet.window and LEAST_LENGTH * stroke <= longest
 
 
 def dark_on_light(grey: Array) -> Array:
@@ -61,42 +109,64 @@ def dark_on_light(grey: Array) -> Array:
     return grey if paper - smooth.min() >= smooth.max() - paper else 1 - grey
 
 
-def out_of_grain(page: Array) -> tuple[Array, float | None]:
+def dark_in_windows(grey: Array, share: float) -> Array:
+    """Return the picture with light paper, ink being what is narrow: there is more of it than of gaps in it."""
+    small = _median(_reduced(grey))
+    window = _odd(share * max(small.shape))
+    dark, light = closed(small, window) - small, small + closed(-small, window)
+    return grey if (dark**2).sum() >= (light**2).sum() else 1 - grey
+
+
+def out_of_grain(page: Array, share: float = WINDOWS[-1]) -> tuple[Array, float | None]:
     """Return the darkness of a page with light paper, and the threshold of its ink, None if nothing stands out.
 
     While grain sets the threshold rather than ink, the page is halved: the mean of four pixels has half their grain.
     """
     while True:
-        darkness = against_paper(page)
+        darkness = against_paper(page, share)
         threshold = ink_threshold(darkness)
         if max(page.shape) < 4 * LEAST_SIDE or (threshold is not None and threshold > NOISE * grain(darkness)):
             return darkness, threshold
         page = _scaled(page, 0.5, Image.Resampling.BOX)
 
 
-def against_paper(page: Array) -> Array:
+def against_paper(page: Array, share: float = WINDOWS[-1]) -> Array:
     """Return how much darker each pixel is than the paper around it: 0 for paper, 1 for black, whatever the light."""
-    darkness: Array = 1 - page / np.maximum(local_paper(page), 0.05)
+    darkness: Array = 1 - page / np.maximum(local_paper(page, share), 0.05)
     darkness -= np.median(darkness[darkness <= (darkness.min() + darkness.max()) / 2])
     return darkness
 
 
-def local_paper(page: Array) -> Array:
-    """Return the brightness that each pixel would have without ink.
+def local_paper(page: Array, share: float = WINDOWS[-1]) -> Array:
+    """Return the brightness that each pixel would have without ink, which is narrower than `share` of the page.
 
     A slope over the whole sheet is taken off first. What is left is closed (Serra 1982): the brightest around, then
     the darkest of those, which fills dark shapes narrower than the window and leaves wider ones, the shadows.
     """
     height, width = page.shape
+    small = _reduced(page)
+    slope = _upper_plane(small)
+    level = closed(_median((small - slope) / 2 + 0.5), _odd(max(small.shape) * share))
+    if share < WINDOWS[-1]:
+        # A pixel of the small picture on a shadow's edge is half in light: it must not pass for paper in the shadow.
+        level = square(level, 3, np.minimum)
+    level = (level - 0.5) * 2 + slope
+    return np.asarray(Image.fromarray(level.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _odd(size: float) -> int:
+    return 2 * round(size / 2) + 1
+
+
+def _reduced(page: Array) -> Array:
+    height, width = page.shape
     scale = min(1.0, PAPER_SIDE / max(page.shape))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
-    slope = _upper_plane(small)
-    window = 2 * round(max(size) * WIDEST_STROKE / 2) + 1
-    flat = Image.fromarray(as_bytes((small - slope) * 127 + 128)).filter(ImageFilter.MedianFilter(3))
-    closed = square(square(np.asarray(flat, np.float32), window, np.maximum), window, np.minimum)
-    level = (closed - 128) / 127 + slope
-    return np.asarray(Image.fromarray(level.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
+
+
+def _median(values: Array) -> Array:
+    return _filtered(values, ImageFilter.MedianFilter(3))
 
 
 def _upper_plane(values: Array) -> Array:
