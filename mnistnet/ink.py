@@ -22,8 +22,10 @@ THINNEST, THICKEST = 1.8, 3.6  # pixels of stroke width in the box; nine tenths 
 PAPER_SIDE = 160  # pixels of the small picture in which the paper is estimated
 # Of the picture's longer side: what is narrower is ink, what is wider is shadow, table, finger. The first is tried first.
 WINDOWS = (0.06, 0.12, 0.4)
-LEAST_WINDOW = 24  # pixels; in a smaller window all is edges
-WINDOW_STROKES = 1.7  # a window must be so many strokes wide for the strokes in it to be trusted
+LEAST_WINDOW = 36  # pixels; in a smaller window all is edges
+WINDOW_STROKES = 2.2  # a window must be so many strokes wide for the strokes in it to be trusted
+AT_EDGE = 0.2  # what a shape counts that touches the picture's edge, against one that does not
+MORE = 1.25  # by so much a stroke is thicker or longer in a wider window if in the narrow one a part of it was missed
 LEAST_LENGTH = 3.0  # strokes' widths that a digit is long at least; a blot is shorter
 LEAST_SIZE = 0.012  # of the picture's longer side: what a digit has at least
 SMOOTH = 1.0  # pixels at the working size, radius of the blur that takes off grain
@@ -46,13 +48,15 @@ def is_like_mnist(grey: Array) -> bool:
 class Sheet:
     """A sheet with its ink found. `darkness` against the paper around, 0 paper to 1 black; `mask`: what is dark enough.
 
-    `digit` is the main shape's part of the mask, `window` the width in pixels of what passed for a stroke.
+    `digit` is the main shape's part of the mask, `window` the width in pixels of what passed for a stroke, `contrast` the
+    mean difference in brightness between the paper around the digit and the digit.
     """
 
     darkness: Array
     mask: Mask
     digit: Mask
     window: float
+    contrast: float
 
 
 def find_digit(grey: Array) -> Bytes | None:
@@ -69,15 +73,15 @@ def find_ink(grey: Array) -> Sheet | None:
     # In a few pixels all is edges, which would pass for grain.
     factor = -(-LEAST_SIDE // max(grey.shape))
     grey = np.clip(_scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
-    for share in WINDOWS:
-        last = share == WINDOWS[-1]
-        if not last and share * max(grey.shape) < LEAST_WINDOW:
-            continue
-        page = dark_on_light(grey) if last else dark_in_windows(grey, share)
-        sheet = _ink_in(page, share)
-        if sheet is not None and (last or _fits(sheet)):
-            return sheet
-    return None
+    for share in WINDOWS[:-1]:
+        if share * max(grey.shape) >= LEAST_WINDOW:
+            found = [(_ink_in(page, share), page) for page in (grey, 1 - grey)]
+            sheets = [(sheet, page) for sheet, page in found if sheet is not None and _fits(sheet)]
+            if sheets:
+                sheet, page = max(sheets, key=lambda pair: _standing_out(pair[0]))
+                if not _is_part(sheet, _ink_in(page, 2 * share)):
+                    return sheet
+    return _ink_in(dark_on_light(grey), WINDOWS[-1])
 
 
 def _ink_in(page: Array, share: float) -> Sheet | None:
@@ -88,15 +92,42 @@ def _ink_in(page: Array, share: float) -> Sheet | None:
     darkness = without_lines(darkness, threshold)
     mask = without_specks(darkness > threshold)
     digit = main_shape(mask)
-    return None if digit is None else Sheet(darkness, mask, digit, share * max(darkness.shape))
+    if digit is None:
+        return None
+    height, width = darkness.shape
+    page = np.asarray(Image.fromarray(page).resize((width, height), Image.Resampling.BOX))
+    contrast = float((local_paper(page, share) - page)[digit].mean())
+    return Sheet(darkness, mask, digit, share * max(height, width), contrast)
 
 
 def _fits(sheet: Sheet) -> bool:
     """Whether the window is well wider than the digit's strokes, and the digit longer than a blot."""
     stroke = stroke_width(sheet.digit)
-    rows, columns = extent(sheet.digit)
-    longest = max(rows.stop - rows.start, columns.stop - columns.start)
-    return WINDOW_STROKES * stroke <= sheet.window and LEAST_LENGTH * stroke <= longest
+    return WINDOW_STROKES * stroke <= sheet.window and LEAST_LENGTH * stroke <= _length(sheet.digit)
+
+
+def _is_part(sheet: Sheet, wider: Sheet | None) -> bool:
+    """Whether a window of twice the width shows a digit with thicker or longer strokes, of which this one is a part."""
+    if wider is None or not _fits(wider):
+        return False
+    scale = wider.digit.shape[0] / sheet.digit.shape[0]
+    apart = any(
+        one.start * scale > other.stop or other.start > one.stop * scale
+        for one, other in zip(extent(sheet.digit), extent(wider.digit), strict=True)
+    )
+    sizes = ((measure(wider.digit), measure(sheet.digit) * scale) for measure in (stroke_width, _length))
+    return not apart and any(large > MORE * small for large, small in sizes)
+
+
+def _standing_out(sheet: Sheet) -> float:
+    """Return how long a digit is and how it contrasts, to tell strokes from the gaps between them: never more so."""
+    edges = sheet.digit[[0, -1]].any() or sheet.digit[:, [0, -1]].any()
+    size = _length(sheet.digit) / max(sheet.digit.shape)
+    return size**2 * sheet.contrast * (AT_EDGE if edges else 1)
+
+
+def _length(digit: Mask) -> int:
+    return max(side.stop - side.start for side in extent(digit))
 
 
 def dark_on_light(grey: Array) -> Array:
@@ -107,14 +138,6 @@ def dark_on_light(grey: Array) -> Array:
     paper = np.median(grey[~inner])
     smooth = _filtered(grey, ImageFilter.BoxBlur(1))
     return grey if paper - smooth.min() >= smooth.max() - paper else 1 - grey
-
-
-def dark_in_windows(grey: Array, share: float) -> Array:
-    """Return the picture with light paper, ink being what is narrow: there is more of it than of gaps in it."""
-    small = _median(_reduced(grey))
-    window = _odd(share * max(small.shape))
-    dark, light = closed(small, window) - small, small + closed(-small, window)
-    return grey if (dark**2).sum() >= (light**2).sum() else 1 - grey
 
 
 def out_of_grain(page: Array, share: float = WINDOWS[-1]) -> tuple[Array, float | None]:
@@ -133,7 +156,9 @@ def out_of_grain(page: Array, share: float = WINDOWS[-1]) -> tuple[Array, float 
 def against_paper(page: Array, share: float = WINDOWS[-1]) -> Array:
     """Return how much darker each pixel is than the paper around it: 0 for paper, 1 for black, whatever the light."""
     darkness: Array = 1 - page / np.maximum(local_paper(page, share), 0.05)
-    darkness -= np.median(darkness[darkness <= (darkness.min() + darkness.max()) / 2])
+    # Where strokes are narrow, most is paper; a digit cropped to its ink may be most of its picture.
+    most = share < WINDOWS[-1]
+    darkness -= np.median(darkness if most else darkness[darkness <= (darkness.min() + darkness.max()) / 2])
     return darkness
 
 
@@ -225,7 +250,7 @@ def main_shape(mask: Mask) -> Mask | None:
         return bool(((piece[0] == 0) | (piece[0] == height - 1) | (piece[1] == 0) | (piece[1] == width - 1)).any())
 
     def weight(piece: tuple[Indices, ...]) -> float:
-        return len(piece[0]) * (0.2 if at_edge(piece) else 1.0)
+        return len(piece[0]) * (AT_EDGE if at_edge(piece) else 1.0)
 
     if not found:
         return None
