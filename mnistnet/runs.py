@@ -19,7 +19,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from mnistnet import calibration, checkpoint, training
+from mnistnet import calibration, checkpoint, doubt, training
 from mnistnet import config as configs
 from mnistnet.checkpoint import Checkpoint
 from mnistnet.config import Config
@@ -93,7 +93,8 @@ class Run:
         if self.validation and best.temperature is None:
             logits = forward(best.network, self.validation.images)
             temperature = calibration.fit_temperature(logits, self.validation.labels)
-            checkpoint.save(self.best, replace(best, temperature=temperature))
+            evidence = doubt.fit_threshold(best.network, self.validation.images)
+            checkpoint.save(self.best, replace(best, temperature=temperature, evidence=evidence))
         test = evaluate(best.network, self.store.examples("test"))
         return Summary(best.epoch, test, self.best)
 

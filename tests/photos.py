@@ -68,7 +68,9 @@ class Scene:
         return ink
 
     def _exposed(self, page: Floats, random: Random) -> bytes:
-        photo = Image.fromarray((np.clip(page, 0, 1) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(self.blur))
+        photo = Image.fromarray((np.clip(page, 0, 1) * 255).astype(np.uint8)).filter(
+            ImageFilter.GaussianBlur(self.blur)
+        )
         shot = np.asarray(photo, float)
         if self.motion:
             shot = np.mean([np.roll(shot, shift, axis=1) for shift in range(self.motion)], axis=0)

@@ -11,6 +11,8 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+Floats = npt.NDArray[np.floating]
+
 WIDTH = 80
 BLOCKS, ASCII = " ░▒▓█", " .:-=+*#%@"
 LINES = "─►◄│┌┐└┘"
@@ -52,6 +54,35 @@ def digit_as_text(pixels: npt.NDArray[np.uint8], blocks: bool | None = None) -> 
     steps[(pixels > 0) & (steps == 0)] = 1
     rows = steps.reshape(28, 28)
     return "\n".join("".join(ramp[step] * 2 for step in row).rstrip() for row in rows)
+
+
+def steps_as_text(given: Floats, ink: Floats, pixels: npt.NDArray[np.uint8], blocks: bool | None = None) -> str:
+    """Return a picture as given, its ink, and each digit of 784 pixels that was made of it, side by side.
+
+    The first two, 0 to 1, are shown on at most 28 columns; paper is drawn as it is, so its blackness is turned to ink.
+    """
+    panels = [("as given", _thumbnail(1 - given)), ("ink", _thumbnail(ink))]
+    panels += [("what the network sees", digit.reshape(28, 28)) for digit in pixels]
+    blank = np.zeros(28 * 28, np.uint8)
+    columns = []
+    for title, values in panels:
+        full = blank.reshape(28, 28).copy()
+        full[: values.shape[0], : values.shape[1]] = values
+        width = 2 * values.shape[1]
+        rows = [row.ljust(56)[:width] for row in digit_as_text(full.ravel(), blocks).split("\n")]
+        width = max(width, len(title))
+        columns.append([title.ljust(width), *(row.ljust(width) for row in rows)])
+    return "\n".join("   ".join(row).rstrip() for row in zip(*columns, strict=True))
+
+
+def _thumbnail(values: Floats) -> npt.NDArray[np.uint8]:
+    """Return a picture of 0 to 1 reduced to fit 28x28; the darkest of what falls on a cell stays visible."""
+    from PIL import Image
+
+    scale = 28 / max(values.shape)
+    size = max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale))
+    image = Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
+    return np.asarray(image.resize(size, Image.Resampling.BOX))
 
 
 @dataclass(frozen=True)
