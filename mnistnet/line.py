@@ -1,5 +1,7 @@
 """Several digits on one line: which shapes belong to one digit, where touching ones are cut, from left to right."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from mnistnet.functions import Array
@@ -114,13 +116,14 @@ def _cut(digit: Mask) -> list[Mask]:
     cuts = []
     for place in (width * np.arange(1, number) / number).astype(int):
         reach = max(1, width // (2 * number) - height // 8)
-        near = ink[place - reach : place + reach + 1]
+        first = max(0, place - reach)
+        near = ink[first : place + reach + 1]
         if near.min() <= THIN * ink.mean():
             # Of equally thin columns the one in the middle of the joint.
-            cuts.append(place - reach + int(np.median(np.flatnonzero(near == near.min()))))
+            cuts.append(first + int(np.median(np.flatnonzero(near == near.min()))))
     parts = []
-    for start, stop in zip([0, *cuts], [*cuts, width], strict=True):
+    for start, stop in pairwise([0, *sorted(set(cuts)), width]):
         part = np.zeros_like(digit)
         part[:, columns.start + start : columns.start + stop] = digit[:, columns.start + start : columns.start + stop]
         parts.append(part)
-    return parts
+    return [part for part in parts if part.any()]

@@ -9,9 +9,9 @@ from mnistnet.morphology import as_bytes, closed, square
 LEAST_SIDE = 56  # pixels; a smaller picture is enlarged before anything is told from it
 LEAST_CONTRAST = 0.12  # between ink and paper, of full black to white; less is a blank sheet
 NOISE = 5.0  # standard deviations of the paper's grain that ink must stand out by
-PAPER_SIDE = 160  # pixels of the small picture in which the paper is estimated
+PAPER_SIDE, WIDEST_SIDE = 160, 64  # pixels of the small picture in which the paper is estimated; in the widest window
 # Of the picture's longer side: what is narrower is ink, what is wider is shadow, table, finger; tried in this order.
-WINDOWS = (0.06, 0.12, 0.4)
+WINDOWS = (0.06, 0.12, 0.2, 0.4)
 
 
 def filtered(values: Array, kernel: ImageFilter.Filter) -> Array:
@@ -54,7 +54,7 @@ def local_paper(page: Array, share: float = WINDOWS[-1]) -> Array:
     the darkest of those, which fills dark shapes narrower than the window and leaves wider ones, the shadows.
     """
     height, width = page.shape
-    small = _reduced(page)
+    small = _reduced(page, PAPER_SIDE if share < WINDOWS[-1] else WIDEST_SIDE)
     slope = _upper_plane(small)
     level = closed(_median((small - slope) / 2 + 0.5), _odd(max(small.shape) * share))
     if share < WINDOWS[-1]:
@@ -68,9 +68,9 @@ def _odd(size: float) -> int:
     return 2 * round(size / 2) + 1
 
 
-def _reduced(page: Array) -> Array:
+def _reduced(page: Array, side: int) -> Array:
     height, width = page.shape
-    scale = min(1.0, PAPER_SIDE / max(page.shape))
+    scale = min(1.0, side / max(page.shape))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
 

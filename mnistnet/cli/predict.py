@@ -1,6 +1,7 @@
 """`mnistnet predict`: read digits from picture files."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,8 +110,7 @@ def _content(name: str, most: int) -> bytes:
 
     if name != STDIN:
         return read_file(Path(name))
-    content: bytes = click.get_binary_stream("stdin").read(most)
-    return content
+    return sys.stdin.buffer.read(most)
 
 
 def _files(images: tuple[Path, ...]) -> Iterator[str]:
