@@ -91,6 +91,8 @@ def line_reading(content: bytes, name: str) -> Reading:
         return reading(content, name)
     sheet = _inked(grey, name)
     found = line.digits_on(sheet)
+    if not found:
+        raise ImageError(f"{name}: no digits on a line were found; without --line one digit is read")
     pixels = np.stack([ink.as_mnist(digit).ravel() for digit, _ in found])
     boxes = [_box(slice(t, b), slice(le, r), sheet.digit, size) for _, (le, t, r, b) in found]
     return Reading(grey, _shown(sheet, sheet.mask), pixels, boxes)
