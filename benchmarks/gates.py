@@ -41,7 +41,7 @@ class Gate:
     accuracy: float
 
 
-GATES = (Gate("speedrun", 10, 0.98), Gate("quick_99", 3, 0.99), Gate("quick_best", 3, 0.993), Gate("best", 3, 0.9955))
+GATES = (Gate("speedrun", 10, 0.98), Gate("quick_99", 3, 0.99), Gate("quick_best", 3, 0.993), Gate("best", 3, 0.995))
 LONG = ("best",)
 
 Row = dict[str, Any]

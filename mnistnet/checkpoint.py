@@ -61,7 +61,8 @@ class Checkpoint:
     """A network with all it takes to use it, to say where it comes from, and (in `training`) to go on training it.
 
     `metrics` are columns of equal length, one entry an epoch. `parameters` says which weights the layers hold: "raw",
-    or "averaged". `temperature` calibrates shown confidences, or is None. `training` maps names that end in `.steps`
+    or "averaged". `temperature` calibrates shown confidences, or is None;
+    `evidence` is what an answer must reach not to be called unsure, or None. `training` maps names that end in `.steps`
     to a count, int64 of shape (), and other names to a float32 vector with a number for each parameter.
     """
 
@@ -74,6 +75,7 @@ class Checkpoint:
     blas: str
     threads: int | None
     temperature: float | None = None
+    evidence: float | None = None
     parameters: str = "raw"
     versions: Mapping[str, str] = field(default_factory=lambda: {"mnistnet": __version__, "numpy": np.__version__})
     training: Mapping[str, Array] | None = None
@@ -106,7 +108,7 @@ class Checkpoint:
             "blas": self.blas,
             "threads": self.threads,
             "temperature": self.temperature,
-        }
+        } | ({} if self.evidence is None else {"evidence": self.evidence})
 
 
 def origin(store: Store) -> Origin:
@@ -138,6 +140,7 @@ class _Header(msgspec.Struct):
     blas: Words
     threads: Count | None
     temperature: Annotated[float, Meta(ge=0.001, le=1000)] | None
+    evidence: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -196,6 +199,7 @@ def _load(file: npz.Reader, training: bool) -> Checkpoint:
         blas=header.blas,
         threads=header.threads,
         temperature=header.temperature,
+        evidence=header.evidence,
         parameters=header.parameters,
         versions={"mnistnet": header.mnistnet, "numpy": header.numpy},
         training=_read_training(file, config) if training else None,

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -16,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from mnistnet import ink
+from mnistnet import ink, line
 from mnistnet.errors import ImageError
 from mnistnet.files import reason
 from mnistnet.functions import Array
-from mnistnet.morphology import as_bytes
+from mnistnet.line import Box
+from mnistnet.morphology import Mask, as_bytes, extent
+from mnistnet.paper import LEAST_CONTRAST
 
 SIDE = ink.SIDE
 LARGEST_FILE = 100 << 20  # bytes
@@ -31,37 +34,102 @@ MOST_PIXELS_OF = {"WEBP": 16_000_000}  # its decoder holds four copies of a pict
 SMALLEST = 8  # pixels a side
 MOST_SLENDER = 40  # times as long as wide
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+LYING = (5, 6, 7, 8)  # EXIF's orientations of pictures that lie on their side
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
 
 _SILENCE = threading.Lock()  # stderr is the whole process's
 
 
-def read_digit(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the digit in a picture file as MNIST would hold it, shape (784,). Raises ImageError, naming the file."""
+@dataclass(frozen=True)
+class Reading:
+    """A picture on its way to the network: as `given`, brightness 0 to 1; its `ink`, 0 to 1; and its digits.
+
+    `pixels`: uint8 (n, 784), one row a digit, from left to right; `boxes`: where each is, in pixels of the picture
+    held upright: left, top, right, bottom. `others`: whether there are more digits than were asked for.
+    """
+
+    given: Array
+    ink: Array
+    pixels: npt.NDArray[np.uint8]
+    boxes: list[Box]
+    others: bool = False
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes, or a few more than are allowed. Raises ImageError, naming the file."""
     try:
         with path.open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
+            return stream.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {reason(error)}") from None
     except ValueError:  # a null character in the name
         raise ImageError(f"{str(path)!r}: not a file name") from None
-    return digit_from_bytes(content, str(path))
+
+
+def read_digit(path: Path) -> npt.NDArray[np.uint8]:
+    """Return the digit in a picture file as MNIST would hold it, shape (784,). Raises ImageError, naming the file."""
+    return digit_from_bytes(read_file(path), str(path))
 
 
 def digit_from_bytes(content: bytes, name: str) -> npt.NDArray[np.uint8]:
     """Return the digit in the bytes of a picture file; `name` is what errors call it. Raises ImageError."""
-    grey = read_grey(content, name)
+    pixels: npt.NDArray[np.uint8] = reading(content, name).pixels[0]
+    return pixels
+
+
+def reading(content: bytes, name: str) -> Reading:
+    """Return the one digit in the bytes of a picture file. Raises ImageError, which calls the file `name`."""
+    grey, size = _decoded(content, name)
     for page in (grey, 1 - grey):
         if ink.is_like_mnist(page):
-            return as_bytes(page * 255).ravel()
-    digit = ink.find_digit(grey)
-    if digit is None:
+            return Reading(grey, page, as_bytes(page * 255).reshape(1, -1), [_box(*extent(page > 0), grey, size)])
+    sheet = _inked(grey, name)
+    pixels = ink.as_mnist(ink.inked(sheet.darkness, sheet.digit))
+    box = _box(*extent(sheet.digit), sheet.digit, size)
+    others = line.holds_several(sheet)
+    return Reading(grey, _shown(sheet, sheet.digit), pixels.reshape(1, -1), [box], others)
+
+
+def line_reading(content: bytes, name: str) -> Reading:
+    """Return all digits on the line in the bytes of a picture file, from left to right. Raises ImageError."""
+    grey, size = _decoded(content, name)
+    if any(ink.is_like_mnist(page) for page in (grey, 1 - grey)):
+        return reading(content, name)
+    sheet = _inked(grey, name)
+    found = line.digits_on(sheet)
+    if not found:
+        raise ImageError(f"{name}: no digits on a line were found; without --line one digit is read")
+    pixels = np.stack([ink.as_mnist(digit).ravel() for digit, _ in found])
+    boxes = [_box(slice(t, b), slice(le, r), sheet.digit, size) for _, (le, t, r, b) in found]
+    return Reading(grey, _shown(sheet, sheet.mask), pixels, boxes)
+
+
+def _inked(grey: Array, name: str) -> ink.Sheet:
+    sheet = ink.find_ink(grey)
+    if sheet is None:
         raise ImageError(f"{name}: the picture is blank: no ink stands out from the paper")
-    return digit.ravel()
+    return sheet
+
+
+def _shown(sheet: ink.Sheet, mask: Mask) -> Array:
+    return np.where(mask, np.clip(sheet.darkness / max(float(sheet.darkness[mask].max()), 0.01), 0, 1), 0)
+
+
+def _box(rows: slice, columns: slice, found_in: Array | Mask, size: tuple[int, int]) -> Box:
+    """Return the box (left, top, right, bottom) in a picture of `size` (width, height)."""
+    across, down = size[0] / found_in.shape[1], size[1] / found_in.shape[0]
+    left, right = (round(end * across) for end in (columns.start, columns.stop))
+    top, bottom = (round(end * down) for end in (rows.start, rows.stop))
+    return left, top, right, bottom
 
 
 def read_grey(content: bytes, name: str) -> Array:
     """Return brightness, 0 black to 1 white, float32 (rows, columns), upright, on white where it is transparent."""
+    return _decoded(content, name)[0]
+
+
+def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
+    """Return brightness as `read_grey` does, and the picture's own width and height, held upright."""
     if not content:
         raise ImageError(f"{name}: the file is empty")
     if len(content) > LARGEST_FILE:
@@ -81,7 +149,9 @@ def read_grey(content: bytes, name: str) -> Array:
             image.draft("L", (int(width * scale), int(height * scale)))
         with _libraries_silent() if image.format == "TIFF" else nullcontext():
             image.load()
-        return np.ascontiguousarray(_upright(_grey(image), _orientation(image)))
+        orientation = _orientation(image)
+        size = (height, width) if orientation in LYING else (width, height)
+        return np.ascontiguousarray(_upright(_grey(image), orientation)), size
 
 
 @contextmanager
@@ -130,7 +200,7 @@ def _grey(image: Image.Image) -> Array:
         pairs = [_on_white(strip, factor) for strip in _strips(image)]
         on_white, cover = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         # White strokes on a transparent sheet vanish on white paper; there the drawing is what is not transparent.
-        return 1 - cover if np.ptp(on_white) < ink.LEAST_CONTRAST < np.ptp(cover) else on_white
+        return 1 - cover if np.ptp(on_white) < LEAST_CONTRAST < np.ptp(cover) else on_white
     return np.concatenate([_unit(strip.convert("L").reduce(factor)) for strip in _strips(image)])
 
 
@@ -185,7 +255,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _upright(page: Array, orientation: int) -> Array:
-    if orientation in (5, 6, 7, 8):
+    if orientation in LYING:
         page = page.T
     if orientation in (2, 3, 6, 7):
         page = page[:, ::-1]

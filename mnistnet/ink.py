@@ -4,21 +4,24 @@ Five steps: which of dark and light is the paper; how dark is each pixel against
 dark shapes are the digit (specks and ruled lines are not); strokes as wide as MNIST's; 20x20, centred by mass.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image, ImageFilter
 
 from mnistnet.functions import Array
 from mnistnet.morphology import Bytes, Indices, Mask, as_bytes, expanded, extent, pool_factor, pooled, shapes, square
+from mnistnet.paper import LEAST_SIDE, WINDOWS, filtered, out_of_grain, scaled
 from mnistnet.ruling import without_lines
 
 SIDE, BOX = 28, 20  # pixels: an MNIST image, and the box its digit was scaled into
 WORKING_SIDE = 160  # pixels that the digit's longer side has while its strokes are measured: 8 for one of the box
-LEAST_SIDE = 56  # pixels; a smaller picture is enlarged before anything is told from it
-LEAST_CONTRAST = 0.12  # between ink and paper, of full black to white; less is a blank sheet
-NOISE = 5.0  # standard deviations of the paper's grain that ink must stand out by
 THINNEST, THICKEST = 1.8, 3.6  # pixels of stroke width in the box; nine tenths of MNIST's digits lie between
-PAPER_SIDE = 64  # pixels of the small picture in which the paper is estimated
-WIDEST_STROKE = 0.4  # of the picture's longer side; what is narrower is ink, what is wider is shadow
+LEAST_PHOTO = 480  # pixels; in a smaller picture a narrow window shows nothing but edges
+WINDOW_STROKES = 2.2  # a window must be so many strokes wide for the strokes in it to be trusted
+AT_EDGE = 0.2  # what a shape counts that touches the picture's edge, against one that does not
+MORE = 1.25  # by so much a stroke is thicker or longer in a wider window if in the narrow one a part of it was missed
+LEAST_LENGTH = 3.0  # strokes' widths that a digit is long at least; a blot is shorter
 LEAST_SIZE = 0.012  # of the picture's longer side: what a digit has at least
 SMOOTH = 1.0  # pixels at the working size, radius of the blur that takes off grain
 EMPTY, FULL = 0.2, 0.95  # of the pen's usual darkness: no ink up to there, nothing but ink from there
@@ -36,19 +39,99 @@ def is_like_mnist(grey: Array) -> bool:
     return all(abs(centre - SIDE / 2) < 0.55 for centre in _centre_of_mass(grey))
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet with its ink found. `darkness` against the paper around, 0 paper to 1 black; `mask`: what is dark enough.
+
+    `digit` is the main shape's part of the mask, `window` the width in pixels of what passed for a stroke, `contrast`
+    the difference in brightness between the digit and what is around it.
+    """
+
+    darkness: Array
+    mask: Mask
+    digit: Mask
+    window: float
+    contrast: float
+
+
 def find_digit(grey: Array) -> Bytes | None:
     """Return the digit on a sheet, brightness 0 to 1, as MNIST would hold it, (28, 28); None for a blank sheet."""
+    sheet = find_ink(grey)
+    return None if sheet is None else as_mnist(inked(sheet.darkness, sheet.digit))
+
+
+def find_ink(grey: Array) -> Sheet | None:
+    """Tell ink from paper, with the narrowest window that the strokes found in it fit into; None for a blank sheet.
+
+    Narrow windows see no shadow, no table beside the paper; wide ones are for thick strokes, as in a cropped digit.
+    """
     # In a few pixels all is edges, which would pass for grain.
     factor = -(-LEAST_SIDE // max(grey.shape))
-    grey = np.clip(_scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
-    darkness, threshold = out_of_grain(dark_on_light(grey))
+    grey = np.clip(scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
+    for share in WINDOWS[:-1]:
+        if max(grey.shape) >= LEAST_PHOTO:
+            found = [(_ink_in(page, share), page) for page in (grey, 1 - grey)]
+            sheets = [(sheet, page) for sheet, page in found if sheet is not None and _fits(sheet)]
+            if sheets:
+                sheet, page = max(sheets, key=lambda pair: _standing_out(pair[0]))
+                if not _is_part(sheet, _ink_in(page, 2 * share)):
+                    return sheet
+    return _ink_in(dark_on_light(grey), WINDOWS[-1])
+
+
+def _ink_in(page: Array, share: float) -> Sheet | None:
+    """Return the ink of a page with light paper, whose strokes are narrower than `share` of it."""
+    darkness, threshold = out_of_grain(page, share)
     if threshold is None:
         return None
     darkness = without_lines(darkness, threshold)
-    digit = main_shape(without_specks(darkness > threshold))
+    mask = without_specks(darkness > threshold)
+    digit = main_shape(mask)
     if digit is None:
         return None
-    return as_mnist(inked(darkness, digit))
+    height, width = darkness.shape
+    page = np.asarray(Image.fromarray(page).resize((width, height), Image.Resampling.BOX))
+    contrast = abs(float(page[digit].mean() - np.median(page[_around(digit)])))
+    return Sheet(darkness, mask, digit, share * max(height, width), contrast)
+
+
+def _around(digit: Mask) -> tuple[slice, ...]:
+    """Return the digit's rows and columns with half its length on each side: most of that is paper.
+
+    Around a gap between strokes it is paper too, as light as the gap itself.
+    """
+    margin = _length(digit) // 2
+    return tuple(slice(max(0, side.start - margin), side.stop + margin) for side in extent(digit))
+
+
+def _fits(sheet: Sheet) -> bool:
+    """Whether the window is well wider than the digit's strokes, and the digit longer than a blot."""
+    stroke = stroke_width(sheet.digit)
+    return WINDOW_STROKES * stroke <= sheet.window and LEAST_LENGTH * stroke <= _length(sheet.digit)
+
+
+def _is_part(sheet: Sheet, wider: Sheet | None) -> bool:
+    """Whether a window of twice the width shows a digit with thicker or longer strokes, of which this one is a part."""
+    if wider is None or not _fits(wider):
+        return False
+    scale = wider.digit.shape[0] / sheet.digit.shape[0]
+    apart = any(
+        one.start * scale > other.stop or other.start > one.stop * scale
+        for one, other in zip(extent(sheet.digit), extent(wider.digit), strict=True)
+    )
+    sizes = ((measure(wider.digit), measure(sheet.digit) * scale) for measure in (stroke_width, _length))
+    return not apart and any(large > MORE * small for large, small in sizes)
+
+
+def _standing_out(sheet: Sheet) -> float:
+    """Return how long a digit is and how it contrasts, to tell strokes from the gaps between them: never more so."""
+    edges = sheet.digit[[0, -1]].any() or sheet.digit[:, [0, -1]].any()
+    size = _length(sheet.digit) / max(sheet.digit.shape)
+    return float(size**2 * sheet.contrast * (AT_EDGE if edges else 1))
+
+
+def _length(digit: Mask) -> int:
+    return int(max(side.stop - side.start for side in extent(digit)))
 
 
 def dark_on_light(grey: Array) -> Array:
@@ -57,80 +140,8 @@ def dark_on_light(grey: Array) -> Array:
     inner = np.zeros(grey.shape, bool)
     inner[margin:-margin, margin:-margin] = True
     paper = np.median(grey[~inner])
-    smooth = _filtered(grey, ImageFilter.BoxBlur(1))
+    smooth = filtered(grey, ImageFilter.BoxBlur(1))
     return grey if paper - smooth.min() >= smooth.max() - paper else 1 - grey
-
-
-def out_of_grain(page: Array) -> tuple[Array, float | None]:
-    """Return the darkness of a page with light paper, and the threshold of its ink, None if nothing stands out.
-
-    While grain sets the threshold rather than ink, the page is halved: the mean of four pixels has half their grain.
-    """
-    while True:
-        darkness = against_paper(page)
-        threshold = ink_threshold(darkness)
-        if max(page.shape) < 4 * LEAST_SIDE or (threshold is not None and threshold > NOISE * grain(darkness)):
-            return darkness, threshold
-        page = _scaled(page, 0.5, Image.Resampling.BOX)
-
-
-def against_paper(page: Array) -> Array:
-    """Return how much darker each pixel is than the paper around it: 0 for paper, 1 for black, whatever the light."""
-    darkness: Array = 1 - page / np.maximum(local_paper(page), 0.05)
-    darkness -= np.median(darkness[darkness <= (darkness.min() + darkness.max()) / 2])
-    return darkness
-
-
-def local_paper(page: Array) -> Array:
-    """Return the brightness that each pixel would have without ink.
-
-    A slope over the whole sheet is taken off first. What is left is closed (Serra 1982): the brightest around, then
-    the darkest of those, which fills dark shapes narrower than the window and leaves wider ones, the shadows.
-    """
-    height, width = page.shape
-    scale = min(1.0, PAPER_SIDE / max(page.shape))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX))
-    slope = _upper_plane(small)
-    window = 2 * round(max(size) * WIDEST_STROKE / 2) + 1
-    flat = Image.fromarray(as_bytes((small - slope) * 127 + 128)).filter(ImageFilter.MedianFilter(3))
-    closed = square(square(np.asarray(flat, np.float32), window, np.maximum), window, np.minimum)
-    level = (closed - 128) / 127 + slope
-    return np.asarray(Image.fromarray(level.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _upper_plane(values: Array) -> Array:
-    """Return the plane that fits the lighter pixels of a picture in the least squares: ink is left out by and by."""
-    rows, columns = np.indices(values.shape).reshape(2, -1) / max(values.shape)
-    terms = np.stack([np.ones_like(rows), rows, columns], axis=1)
-    flat = values.ravel()
-    kept = flat >= (flat.min() + flat.max()) / 2
-    for _ in range(6):
-        plane = terms @ np.linalg.lstsq(terms[kept], flat[kept], rcond=None)[0]
-        distance = flat - plane
-        kept = distance > -1.5 * max(float(distance[kept].std()), 0.01)
-    fitted: Array = plane.reshape(values.shape)
-    return fitted
-
-
-def ink_threshold(darkness: Array) -> float | None:
-    """Return the darkness that divides ink from paper, nearer to the paper; None if nothing stands out."""
-    floor = max(LEAST_CONTRAST / 2, NOISE * grain(darkness))
-    candidates = darkness[darkness > floor]
-    if not candidates.size:
-        return None
-    pen = float(np.quantile(candidates, 0.98))
-    return max(floor, 0.4 * pen) if pen >= LEAST_CONTRAST else None
-
-
-def grain(darkness: Array) -> float:
-    """Estimate the standard deviation of the paper's noise, from pixels lighter than paper and from neighbours.
-
-    The first is blind where the paper is as white as can be, the second where blur has made neighbours alike.
-    """
-    lighter = -np.median(darkness[darkness <= 0])
-    neighbours = np.median(np.abs(np.diff(darkness, axis=1))) / 2**0.5
-    return float(1.4826 * max(lighter, neighbours))
 
 
 def without_specks(mask: Mask) -> Mask:
@@ -155,7 +166,7 @@ def main_shape(mask: Mask) -> Mask | None:
         return bool(((piece[0] == 0) | (piece[0] == height - 1) | (piece[1] == 0) | (piece[1] == width - 1)).any())
 
     def weight(piece: tuple[Indices, ...]) -> float:
-        return len(piece[0]) * (0.2 if at_edge(piece) else 1.0)
+        return len(piece[0]) * (AT_EDGE if at_edge(piece) else 1.0)
 
     if not found:
         return None
@@ -186,21 +197,16 @@ def inked(darkness: Array, digit: Mask) -> Array:
     window = tuple(slice(max(0, s.start - margin), s.stop + margin) for s in (rows, columns))
     shape, near = digit[window], square(digit[window], 2 * margin + 1, np.logical_or)
     scale = WORKING_SIDE / size
-    smooth = _scaled(darkness[window] * near, scale, Image.Resampling.BICUBIC)
+    smooth = scaled(darkness[window] * near, scale, Image.Resampling.BICUBIC)
     smooth = _blurred(smooth, SMOOTH)
-    pen = np.average(smooth, weights=_scaled(shape.astype(np.float32), scale, Image.Resampling.BILINEAR))
+    pen = np.average(smooth, weights=scaled(shape.astype(np.float32), scale, Image.Resampling.BILINEAR))
     ink = np.clip((smooth / pen - EMPTY) / (FULL - EMPTY), 0, 1)
     cropped: Array = ink[extent(ink > EDGE)]
     return cropped
 
 
-def _scaled(values: Array, scale: float, how: Image.Resampling) -> Array:
-    height, width = (max(1, round(side * scale)) for side in values.shape)
-    return np.asarray(Image.fromarray(values).resize((width, height), how))
-
-
 def _blurred(values: Array, radius: float) -> Array:
-    return _filtered(np.clip(values, 0, 1), ImageFilter.GaussianBlur(radius))
+    return filtered(np.clip(values, 0, 1), ImageFilter.GaussianBlur(radius))
 
 
 def as_mnist(ink: Array) -> Bytes:
@@ -251,7 +257,3 @@ def _centre_of_mass(values: Array) -> tuple[float, float]:
     total = values.sum()
     rows, columns = (np.arange(size) for size in values.shape)
     return float(values.sum(axis=1) @ rows / total), float(values.sum(axis=0) @ columns / total)
-
-
-def _filtered(values: Array, kernel: ImageFilter.Filter) -> Array:
-    return np.asarray(Image.fromarray(as_bytes(values * 255)).filter(kernel), np.float32) / 255

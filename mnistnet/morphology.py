@@ -36,6 +36,11 @@ def square(values: Array, length: int, extreme: np.ufunc) -> Array:
     return slide(slide(values, length, extreme).T, length, extreme).T
 
 
+def closed(values: Array, length: int) -> Array:
+    """Return the darkest of the brightest in squares of `length` (odd): dark shapes narrower than that are filled."""
+    return square(square(values, length, np.maximum), length, np.minimum)
+
+
 def pool_factor(mask: Mask) -> int:
     """Return the whole factor that brings a mask to SMALL_SIDE."""
     return -(-int(max(mask.shape)) // SMALL_SIDE)

@@ -68,9 +68,8 @@ def open_folder(path: Path) -> OwnStore:
     for (part, kind), packed_name in NAMES.items():
         file = _find(path, packed_name)
         dimensions = 3 if kind == "images" else 1
-        content: bytes | memoryview = _read(file)
-        if content[:2] == GZIP:
-            content = idx.unpack(content, dimensions, str(file))
+        packed = _read(file)
+        content = idx.unpack(packed, dimensions, str(file)) if packed[:2] == GZIP else packed
         parsed[part, kind] = idx.parse(content, dimensions, str(file))
         contents[packed_name.removesuffix(".gz")] = content
     shape = _shape(path, parsed)

@@ -20,7 +20,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from mnistnet import calibration, checkpoint, training
+from mnistnet import calibration, checkpoint, doubt, training
 from mnistnet import config as configs
 from mnistnet.checkpoint import Checkpoint
 from mnistnet.config import Config
@@ -95,8 +95,9 @@ class Run:
         if self.validation and best.temperature is None:
             logits = forward(best.network, self.validation.images)
             temperature = calibration.fit_temperature(logits, self.validation.labels)
+            evidence = doubt.fit_threshold(best.network, self.validation.images)
             try:
-                checkpoint.save(self.best, replace(best, temperature=temperature))
+                checkpoint.save(self.best, replace(best, temperature=temperature, evidence=evidence))
             except CheckpointError as error:
                 raise CheckpointError(f"{error}; training is done and safe: --resume ends it") from None
         test = evaluate(best.network, self.store.examples("test"))

@@ -11,26 +11,29 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mnistnet.errors import ImageError
-from mnistnet.files import reason
 from mnistnet.functions import Array
-from mnistnet.images import LARGEST_FILE, read_digit, read_grey
+from mnistnet.images import Reading, line_reading, read_file, read_grey, reading
 from mnistnet.morphology import as_bytes
 from mnistnet.registry import MNIST
 
 
 def read_for(dataset: str, shape: tuple[int, int], path: Path) -> npt.NDArray[np.uint8]:
     """Return a picture file as an image of a data set, uint8 (pixels,). Raises ImageError, naming the file."""
+    pixels: npt.NDArray[np.uint8] = reading_for(dataset, shape, read_file(path), str(path)).pixels[0]
+    return pixels
+
+
+def reading_for(dataset: str, shape: tuple[int, int], content: bytes, name: str, *, line: bool = False) -> Reading:
+    """Return what a network of a data set sees in a picture's bytes; of MNIST one digit, or a `line` of them.
+
+    Raises ImageError, which calls the file `name`.
+    """
     if dataset == MNIST.name:
-        return read_digit(path)
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {reason(error)}") from None
-    except ValueError:  # a null character in the name
-        raise ImageError(f"{str(path)!r}: not a file name") from None
-    return as_bytes(fitted(light_on_dark(read_grey(content, str(path))), shape) * 255).ravel()
+        return line_reading(content, name) if line else reading(content, name)
+    grey = read_grey(content, name)
+    bright = light_on_dark(grey)
+    height, width = grey.shape
+    return Reading(grey, bright, as_bytes(fitted(bright, shape) * 255).reshape(1, -1), [(0, 0, width, height)])
 
 
 def light_on_dark(grey: Array) -> Array:

@@ -38,7 +38,7 @@ def test_the_readmes_commands_run_one_after_the_other(tmp_path: Path) -> None:
         assert result.exit_code == 0, f"{command}\n{result.output}"
         if words[0] == "predict":
             assert re.match(r"docs/two\.png: \d \(\d+\.\d %\)", result.stdout)
-            assert len(result.stdout.splitlines()) == 29
+            assert len(result.stdout.splitlines()) == 30
         if words[0] == "eval":
             assert "accuracy" in result.stdout
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from mnistnet import config as configs
-from mnistnet import ink, morphology, ruling, training
+from mnistnet import ink, morphology, paper, ruling, training
 from mnistnet.datasets import Examples
 from mnistnet.evaluation import forward
 from mnistnet.images import digit_from_bytes
@@ -157,7 +157,7 @@ def test_ink_is_as_dark_against_its_paper_whatever_the_light(light: float | str)
     brightness = {"slope": 0.65 + 0.3 * across, "bow": 0.9 - 0.1 * across**2}.get(str(light), light)
     drawing = np.ones((200, 200), np.float32)
     drawing[60:140, 90:110] = 0.25
-    darkness = ink.against_paper(drawing * np.asarray(brightness, np.float32))
+    darkness = paper.against_paper(drawing * np.asarray(brightness, np.float32))
     assert np.abs(darkness[drawing == 1]).max() < 0.1
     assert np.abs(darkness[drawing < 1] - 0.75).max() < 0.1
 
@@ -165,9 +165,9 @@ def test_ink_is_as_dark_against_its_paper_whatever_the_light(light: float | str)
 def test_strokes_are_not_paper_and_shadows_are() -> None:
     page = np.ones((200, 200), np.float32)
     page[50:150, 80:110] = 0
-    assert ink.local_paper(page)[100, 95] > 0.9
+    assert paper.local_paper(page)[100, 95] > 0.9
     page[:, 100:] *= 0.5  # the shadow covers half of the sheet
-    assert ink.local_paper(page)[100, 180] == pytest.approx(0.5, abs=0.05)
+    assert paper.local_paper(page)[100, 180] == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_paper_slopes_as_the_lighter_pixels_do_though_ink_in_light_is_lighter_than_paper_in_shade() -> None:
@@ -176,13 +176,13 @@ def test_the_paper_slopes_as_the_lighter_pixels_do_though_ink_in_light_is_lighte
     page = slope.copy()
     page[10:50, 5:35] *= np.float32(0.75)
     assert page[10, 5] > slope[-1, -1] + 0.3
-    assert np.abs(ink._upper_plane(page) - slope).max() < 0.02
+    assert np.abs(paper._upper_plane(page) - slope).max() < 0.02
 
 
 def test_grain_and_glints_do_not_lift_the_paper() -> None:
     page = np.random.default_rng(0).normal(0.8, 0.08, (200, 200)).clip(0, 1).astype(np.float32)
     page[100:103, 100:103] = 1
-    assert np.abs(ink.local_paper(page) - 0.8).max() < 0.07
+    assert np.abs(paper.local_paper(page) - 0.8).max() < 0.07
 
 
 # --- How dark is ink --------------------------------------------------------------------------------------------------
@@ -190,13 +190,13 @@ def test_grain_and_glints_do_not_lift_the_paper() -> None:
 
 def test_ink_must_stand_out_from_the_paper_and_from_its_grain() -> None:
     sheet = np.zeros((100, 100), np.float32)
-    assert ink.ink_threshold(sheet) is None
-    sheet[40:60, 40:60] = ink.LEAST_CONTRAST - 0.01
-    assert ink.ink_threshold(sheet) is None
-    sheet[40:60, 40:60] = ink.LEAST_CONTRAST + 0.01
-    threshold = ink.ink_threshold(sheet)
+    assert paper.ink_threshold(sheet) is None
+    sheet[40:60, 40:60] = paper.LEAST_CONTRAST - 0.01
+    assert paper.ink_threshold(sheet) is None
+    sheet[40:60, 40:60] = paper.LEAST_CONTRAST + 0.01
+    threshold = paper.ink_threshold(sheet)
     assert threshold is not None
-    assert threshold < ink.LEAST_CONTRAST
+    assert threshold < paper.LEAST_CONTRAST
     grain = np.random.default_rng(0).normal(0, 0.05, sheet.shape).astype(np.float32)
     assert ink.find_digit(1 - sheet) is not None
     assert ink.find_digit(np.clip(0.8 - sheet + grain, 0, 1)) is None
@@ -206,7 +206,7 @@ def test_the_threshold_is_nearer_to_the_paper_than_to_the_pen() -> None:
     sheet = np.zeros((100, 100), np.float32)
     sheet[40:60, 40:60] = 0.8
     sheet[60:90, 40:60] = 0.2  # a smudge larger than the stroke does not make the pen lighter
-    assert ink.ink_threshold(sheet) == pytest.approx(0.32)
+    assert paper.ink_threshold(sheet) == pytest.approx(0.32)
 
 
 @pytest.mark.parametrize("case", ["plain", "as white as can be", "blurred"])
@@ -217,7 +217,7 @@ def test_the_papers_grain_is_estimated_from_whichever_side_shows_it(case: str) -
     if case == "blurred":
         noise = (noise + np.roll(noise, 1, 1) + np.roll(noise, 2, 1) + np.roll(noise, 3, 1)) / 2
     least = 0.4 if case == "as white as can be" else 0.8  # with half of it cut off, too little, but far from none
-    assert least < ink.grain(noise.astype(np.float32)) / 0.04 < 1.2
+    assert least < paper.grain(noise.astype(np.float32)) / 0.04 < 1.2
 
 
 @pytest.mark.parametrize("side", [60, 150, 300])

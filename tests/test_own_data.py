@@ -173,7 +173,9 @@ def test_predict_needs_no_data_and_names_the_class(trained: Path, bars: Path) ->
     assert (answer["digit"], answer["label"]) == (2, "right")
     result = run("predict", "bar.png", "--checkpoint", trained, "--show")
     assert result.stdout.startswith("bar.png: right (")
-    assert len(result.stdout.splitlines()) == 13
+    assert "what the network sees" in result.stdout.splitlines()[1]
+    refused = run("predict", "bar.png", "--checkpoint", trained, "--line")
+    assert (refused.exit_code, "--line reads digits" in refused.stderr) == (2, True)
 
 
 def test_a_checkpoint_says_what_it_has_learned_from(trained: Path, bars: Path) -> None:

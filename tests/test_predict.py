@@ -81,18 +81,19 @@ def test_json_has_a_probability_for_each_digit_calibrated(trained: Path, seven: 
 
 
 def test_show_draws_what_the_network_sees(trained: Path, seven: Path) -> None:
-    first, *drawing = predict(trained, seven, "--show").stdout.splitlines()
+    first, _, *drawing = predict(trained, seven, "--show").stdout.splitlines()
     assert first.startswith("seven.png: 7")
     pixels = images.read_digit(seven).reshape(28, 28)
     assert len(drawing) == 28
-    inked = [[letter != " " for letter in line.ljust(56)[::2]] for line in drawing]
+    third = 2 * (56 + 3)  # after the picture as given and its ink
+    inked = [[letter != " " for letter in line[third:].ljust(56)[::2]] for line in drawing]
     assert np.array_equal(inked, pixels > 0)
 
 
 def test_with_json_the_drawing_goes_to_stderr(trained: Path, seven: Path) -> None:
     result = predict(trained, seven, "--show", "--json")
     assert len(list(map(json.loads, result.stdout.splitlines()))) == 1
-    assert len(result.stderr.splitlines()) == 28
+    assert len(result.stderr.splitlines()) == 29
 
 
 def test_a_picture_that_cannot_be_read_does_not_keep_the_others_from_it(trained: Path, seven: Path) -> None:

@@ -4,10 +4,13 @@ import os
 import sys
 import textwrap
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import click
 import numpy as np
 import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
 
 WIDTH = 80
 BLOCKS, ASCII = " ░▒▓█", " .:-=+*#%@"
@@ -47,6 +50,37 @@ def digit_as_text(pixels: npt.NDArray[np.uint8], blocks: bool | None = None, sha
 def every(shape: tuple[int, int]) -> int:
     """Return of how many pixels in a row one can be drawn, so that an image of this shape fits the terminal."""
     return -(-2 * shape[1] // WIDTH)
+
+
+def steps_as_text(
+    given: Floats,
+    ink: Floats,
+    pixels: npt.NDArray[np.uint8],
+    shape: tuple[int, int] = (28, 28),
+    blocks: bool | None = None,
+) -> str:
+    """Return a picture as given, its ink, and each image of rows x columns (`shape`) made of it, side by side.
+
+    The first two, 0 to 1, are shown on at most 28 columns; paper is drawn as it is, so its blackness is turned to ink.
+    """
+    panels = [("as given", _thumbnail(1 - given)), ("ink", _thumbnail(ink))]
+    panels += [("what the network sees", image.reshape(shape)) for image in pixels]
+    texts = [[title, *digit_as_text(values.ravel(), blocks, values.shape).split("\n")] for title, values in panels]
+    columns = []
+    for text, (_, values) in zip(texts, panels, strict=True):
+        width = max(2 * values.shape[1], len(text[0]))
+        columns.append([row.ljust(width) for row in text])
+    return "\n".join("   ".join(row).rstrip() for row in zip_longest(*columns, fillvalue=""))
+
+
+def _thumbnail(values: Floats) -> npt.NDArray[np.uint8]:
+    """Return a picture of 0 to 1 reduced to fit 28x28; the darkest of what falls on a cell stays visible."""
+    from PIL import Image
+
+    scale = 28 / max(values.shape)
+    size = max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale))
+    image = Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
+    return np.asarray(image.resize(size, Image.Resampling.BOX))
 
 
 @dataclass(frozen=True)

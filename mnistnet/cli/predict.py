@@ -1,14 +1,23 @@
 """`mnistnet predict`: read digits from picture files."""
 
 import json
-from math import isfinite
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from mnistnet.cli.options import PATH, find_checkpoint, json_option, per_cent
-from mnistnet.errors import DivergedError, ImageError
+from mnistnet.errors import DivergedError, ImageError, UsageError
+
+if TYPE_CHECKING:
+    from mnistnet.checkpoint import Checkpoint
+    from mnistnet.images import Reading
+
+STDIN = "-"
+ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".tif", ".tiff"}
 
 
 @click.command(
@@ -16,8 +25,9 @@ from mnistnet.errors import DivergedError, ImageError
     epilog="""\b
 Examples:
   mnistnet predict seven.png
-  mnistnet predict scans/*.jpg --checkpoint runs/default/best.npz --json
-  mnistnet predict seven.png --show --top 5""",
+  mnistnet predict house_number.png --line
+  mnistnet predict scans/ --checkpoint runs/default/best.npz --json
+  mnistnet predict photo.jpg --show --save-input seen.png""",
 )
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=PATH)
 @click.option(
@@ -25,67 +35,157 @@ Examples:
     metavar="CHECKPOINT",
     help="The network: a file, a run's folder, `last-run`, `3blue1brown` [default: best, shipped with the package].",
 )
+@click.option("--line", is_flag=True, help="Read several digits on one line, from left to right.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many answers to show.")
-@click.option("--show", is_flag=True, help="Draw the 28x28 that the network sees.")
+@click.option("--show", is_flag=True, help="Draw the picture as given, its ink, and the 28x28 that the network sees.")
+@click.option(
+    "--save-input",
+    metavar="FILE.png",
+    type=PATH,
+    help="Write what the network saw: 28x28, with --line its digits side by side.",
+)
 @json_option
-def command(images: tuple[Path, ...], checkpoint: str | None, top: int, show: bool, as_json: bool) -> None:
+def command(
+    images: tuple[Path, ...],
+    checkpoint: str | None,
+    line: bool,
+    top: int,
+    show: bool,
+    save_input: Path | None,
+    as_json: bool,
+) -> None:
     """Say which digit each IMAGE shows, how sure the network is, and what comes next to mind.
 
-    One digit a picture, dark on light or light on dark, anywhere in the picture. A network of another data set says
-    what it knows instead of a digit, and sees the whole picture, scaled to its size. A file that cannot be read is an
-    error line, and the others are read all the same (exit code 1).
+    An IMAGE is a picture file, a folder of them, a pattern such as "scans/*.jpg", or - for standard input. One digit
+    a picture, dark on light or light on dark, anywhere in the picture; --line reads several. What is unlike any digit
+    that the network has learned is called unsure. A network of another data set says what it knows instead of a
+    digit, and sees the whole picture, scaled to its size. A file that cannot be read is an error line, and the others
+    are read all the same (exit code 1).
     """
     from mnistnet import checkpoint as checkpoints
     from mnistnet import scaling
+    from mnistnet.registry import MNIST
 
+    names = list(_files(images))
+    if save_input is not None:
+        if len(names) != 1:
+            raise UsageError(f"--save-input takes one picture, found {len(names)}")
+        if save_input.suffix.lower() != ".png":
+            raise UsageError(f"--save-input: expected a file that ends in .png, found {save_input.name}")
     loaded = checkpoints.load(find_checkpoint(checkpoint, default="best"))
+    if line and loaded.config.dataset != MNIST.name:
+        raise UsageError(f"--line reads digits, and this network knows {loaded.config.dataset}")
     failed = False
-    for path in images:
+    for name in names:
         try:
-            pixels = scaling.read_for(loaded.config.dataset, loaded.shape, path)
+            content = _content(name)
+            shown = "standard input" if name == STDIN else name
+            read = scaling.reading_for(loaded.config.dataset, loaded.shape, content, shown, line=line)
         except ImageError as error:
             failed = True
             if as_json:
-                click.echo(json.dumps({"file": str(path), "error": str(error)}))
+                click.echo(json.dumps({"file": name, "error": str(error)}))
             else:
                 click.echo(f"mnistnet: error: {error}", err=True)
             continue
-        probabilities = _probabilities(loaded, pixels)
+        answers = _answers(loaded, read)
         if as_json:
-            click.echo(json.dumps(_as_json(path, probabilities, loaded.labels)))
+            click.echo(json.dumps({"file": name} | (_line_as_json(answers) if line else _as_json(answers[0]))))
         else:
-            click.echo(_as_line(path, probabilities, top, loaded.labels))
+            said = _line_as_text(answers) if line else _as_text(answers[0], top, loaded.labels)
+            click.echo(f"{click.format_filename(name)}: {said}")
+        if not line and read.others:
+            click.echo(f"{click.format_filename(name)}: holds more than one digit? --line reads them all", err=True)
         if show:
-            from mnistnet.cli.drawing import digit_as_text
+            from mnistnet.cli.drawing import steps_as_text
 
-            click.echo(digit_as_text(pixels, shape=loaded.shape), err=as_json)
+            click.echo(steps_as_text(read.given, read.ink, read.pixels, loaded.shape), err=as_json)
+        if save_input is not None:
+            _save(save_input, read, loaded.shape)
     if failed:
         click.get_current_context().exit(1)
 
 
-def _probabilities(loaded: Any, pixels: Any) -> list[float]:
-    from mnistnet import calibration
+def _content(name: str) -> bytes:
+    from mnistnet.images import LARGEST_FILE, read_file
+
+    return sys.stdin.buffer.read(LARGEST_FILE + 1) if name == STDIN else read_file(Path(name))
+
+
+def _files(images: tuple[Path, ...]) -> Iterator[str]:
+    """Yield the name of each picture: of a folder those with a picture's ending; a pattern that no shell expanded."""
+    for path in images:
+        name = str(path)
+        if name == STDIN:
+            yield name
+        elif path.is_dir():
+            inside = sorted(str(file) for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
+            yield from inside or [name]  # whose error says that it is a folder
+        elif any(letter in name for letter in "*?[") and not path.exists():
+            base = Path(path.anchor or ".")
+            yield from sorted(map(str, base.glob(str(path.relative_to(path.anchor))))) or [name]
+        else:
+            yield name
+
+
+def _answers(loaded: "Checkpoint", read: "Reading") -> list[dict[str, Any]]:
+    """Return for each digit of a picture what `--json` says of it, with its box."""
+    from mnistnet import calibration, doubt
     from mnistnet.evaluation import forward
 
-    logits = forward(loaded.network, pixels[None])
-    if not all(map(isfinite, logits[0])):
+    logits = forward(loaded.network, read.pixels)
+    if not np.isfinite(logits).all():
         raise DivergedError("this network's answer is not a finite number: its weights are too large to compute with")
-    result: list[float] = calibration.probabilities(logits, loaded.temperature)[0].tolist()
-    return result
+    shares = calibration.probabilities(logits, loaded.temperature)
+    doubts = doubt.unsure(loaded.network, read.pixels, shares.max(axis=1), loaded.evidence)
+    return [
+        {
+            "digit": int(row.argmax()),
+            "label": loaded.labels[int(row.argmax())],
+            "confidence": float(row.max()),
+            "probabilities": row.tolist(),
+            "unsure": bool(doubtful),
+            "box": list(box),
+        }
+        for row, doubtful, box in zip(shares, doubts, read.boxes, strict=True)
+    ]
 
 
-def _as_json(path: Path, probabilities: list[float], labels: tuple[str, ...]) -> dict[str, Any]:
-    digit = max(range(len(probabilities)), key=probabilities.__getitem__)
-    return {
-        "file": str(path),
-        "digit": digit,
-        "label": labels[digit],
-        "confidence": probabilities[digit],
-        "probabilities": probabilities,
-    }
+def _as_json(answer: dict[str, Any]) -> dict[str, Any]:
+    return {key: answer[key] for key in ("digit", "label", "confidence", "probabilities", "unsure")}
 
 
-def _as_line(path: Path, probabilities: list[float], top: int, labels: tuple[str, ...]) -> str:
-    order = sorted(range(len(probabilities)), key=lambda d: -probabilities[d])[:top]
-    first, *others = (f"{labels[d]} ({per_cent(probabilities[d])})" for d in order)
-    return f"{click.format_filename(path)}: {first}" + (f"   then {', '.join(others)}" if others else "")
+def _line_as_json(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    digits = [{key: answer[key] for key in ("digit", "confidence", "unsure", "box")} for answer in answers]
+    return {"text": _text(answers), "digits": digits}
+
+
+def _text(answers: list[dict[str, Any]]) -> str:
+    return "".join(str(answer["digit"]) for answer in answers)
+
+
+def _as_text(answer: dict[str, Any], top: int, labels: tuple[str, ...]) -> str:
+    shares = answer["probabilities"]
+    order = sorted(range(len(shares)), key=lambda d: -shares[d])[:top]
+    if answer["unsure"]:
+        # A percentage would lend weight to what the network has never seen.
+        return f"unsure, unlike the digits it has learned; perhaps {', or '.join(labels[d] for d in order[:2])}"
+    first, *others = (f"{labels[d]} ({per_cent(shares[d])})" for d in order)
+    return first + (f"   then {', '.join(others)}" if others else "")
+
+
+def _line_as_text(answers: list[dict[str, Any]]) -> str:
+    each = (f"{a['digit']} {'unsure' if a['unsure'] else per_cent(a['confidence'])}" for a in answers)
+    return f"{_text(answers)}   ({', '.join(each)})"
+
+
+def _save(path: Path, read: "Reading", shape: tuple[int, int]) -> None:
+    from PIL import Image
+
+    from mnistnet.files import atomic_write, reason
+
+    try:
+        with atomic_write(path) as stream:
+            Image.fromarray(np.hstack(list(read.pixels.reshape(-1, *shape)))).save(stream, "PNG")
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be written: {reason(error)}") from None
