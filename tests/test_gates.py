@@ -89,10 +89,11 @@ def test_the_page_holds_exactly_what_the_committed_figures_say() -> None:
     assert report.replace_between(page, gates.BEGIN, gates.END, gates.text(FOUND)) == page
 
 
-def test_the_committed_figures_keep_every_promise_that_takes_minutes() -> None:
+def test_the_committed_figures_keep_every_promise_that_was_measured() -> None:
     rows = {one["config"]: one for one in FOUND["rows"]}
+    assert rows.keys() >= {"speedrun", "quick_99"}
     for gate in gates.GATES:
-        if gate.config not in gates.LONG:
+        if gate.config in rows:
             runs = rows[gate.config]["runs"]
             assert [one["seed"] for one in runs] == [*range(gate.seeds)]
             assert sum(one["accuracy"] for one in runs) / len(runs) >= gate.accuracy == rows[gate.config]["promised"]

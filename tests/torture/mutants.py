@@ -16,6 +16,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,7 +118,7 @@ def forged_header(source: random.Random) -> bytes:
         if source.random() < 0.15 and isinstance(place, dict):
             del place[key]
         else:
-            place[key] = source.choice(STRANGE)
+            place[key] = deepcopy(source.choice(STRANGE))
     return json.dumps(header).encode()
 
 
