@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from mnistnet.cli.options import PATH, find_checkpoint, json_option, per_cent
 from mnistnet.errors import DivergedError, ImageError, UsageError
@@ -130,6 +129,8 @@ def _files(images: tuple[Path, ...]) -> Iterator[str]:
 
 def _answers(loaded: "Checkpoint", read: "Reading") -> list[dict[str, Any]]:
     """Return for each digit of a picture what `--json` says of it, with its box."""
+    import numpy as np
+
     from mnistnet import calibration, doubt
     from mnistnet.evaluation import forward
 
@@ -180,6 +181,7 @@ def _line_as_text(answers: list[dict[str, Any]]) -> str:
 
 
 def _save(path: Path, read: "Reading", shape: tuple[int, int]) -> None:
+    import numpy as np
     from PIL import Image
 
     from mnistnet.files import atomic_write, reason
