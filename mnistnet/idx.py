@@ -53,7 +53,7 @@ def read_shape(header: bytes, dimensions: int, name: str) -> tuple[int, ...]:
     return shape
 
 
-def unpack(compressed: bytes, dimensions: int, name: str) -> memoryview:
+def unpack(compressed: bytes | memoryview, dimensions: int, name: str) -> memoryview:
     """Return the IDX file inside a gzip file, reading no further than its own header allows.
 
     Raises DataError when it is not gzip, is cut short, or holds more than it announces or announces more than such a

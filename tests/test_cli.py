@@ -191,6 +191,21 @@ def test_a_mistake_is_one_sentence_and_a_documented_exit_code(arguments: list[st
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_a_library_makes_an_error_of_is_still_a_signal(
+    monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    def fail(*_: object) -> None:
+        try:
+            os.kill(os.getpid(), number)
+        except BaseException:
+            raise ImportError("cannot initialise") from None
+
+    monkeypatch.setattr("mnistnet.config.load", fail)
+    result = run("config")
+    assert (result.exit_code, result.output) == (code, "")
+
+
 def test_an_unforeseen_error_is_one_line_that_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("something\nodd")

@@ -65,8 +65,9 @@ class Cli(click.Group):
             sys.exit(self._run(args, prog_name, extra))
 
     def _run(self, args: Sequence[str] | None, prog_name: str | None, extra: dict[str, Any]) -> int:
+        heard: list[int] = []
         try:
-            with _termination_as_exception():
+            with _signals_as_exceptions(heard):
                 result = super().main(args, prog_name, standalone_mode=False, **extra)
                 sys.stdout.flush()
                 return result if isinstance(result, int) else 0
@@ -89,6 +90,8 @@ class Cli(click.Group):
         except OSError as error:
             return _fail(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
         except Exception as error:
+            if heard:  # a library that was being imported just then has made an error of its own of ours
+                return heard[0]
             if os.environ.get("MNISTNET_DEBUG"):
                 raise
             what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -102,37 +105,52 @@ def _fail(message: str, code: int) -> int:
 
 
 @contextmanager
-def _termination_as_exception() -> Iterator[None]:
-    """Let SIGTERM unwind the program like Ctrl-C does, so that temporary files go and messages come."""
+def _signals_as_exceptions(heard: list[int]) -> Iterator[None]:
+    """Let SIGTERM unwind the program like Ctrl-C does, so that temporary files go and messages come.
+
+    The exit code that belongs to a signal is added to `heard` as well.
+    """
 
     def terminate(number: int, frame: object) -> None:
+        heard.append(143)
         raise TerminatedError
 
+    def interrupt(number: int, frame: object) -> None:
+        heard.append(130)
+        raise KeyboardInterrupt
+
+    wanted = {signal.SIGTERM: terminate}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as behind a shell's `&`
+        wanted[signal.SIGINT] = interrupt
     try:
-        before = signal.signal(signal.SIGTERM, terminate)
+        before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     except ValueError:  # not in the main thread: whoever embeds us handles signals
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
-    """Show what the package's modules log (healed files and the like) as lines on stderr."""
+    """Show what the package's modules log (healed files and the like) as lines on stderr; what others log, nowhere."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             click.echo(f"mnistnet: {record.levelname.lower()}: {record.getMessage()}", err=True)
 
-    handler, log = Handler(), logging.getLogger("mnistnet")
-    log.addHandler(handler)
+    # Without a handler of its own, Python itself would print what Pillow logs about a damaged picture.
+    handlers = {"mnistnet": Handler(), "PIL": logging.NullHandler()}
+    for name, handler in handlers.items():
+        logging.getLogger(name).addHandler(handler)
     try:
         yield
     finally:
-        log.removeHandler(handler)
+        for name, handler in handlers.items():
+            logging.getLogger(name).removeHandler(handler)
 
 
 @click.group(
