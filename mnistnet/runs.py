@@ -10,14 +10,12 @@ which starts from `last.npz` and does any epoch that is not in it again, with th
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from mnistnet import calibration, checkpoint, doubt, training
@@ -28,6 +26,7 @@ from mnistnet.datasets import Examples, Store, split
 from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
 from mnistnet.evaluation import Evaluation, evaluate, forward
 from mnistnet.files import atomic_write, reason, remove_temporaries
+from mnistnet.locking import locked
 from mnistnet.steps import one_blas_thread
 from mnistnet.table import Table
 from mnistnet.training import EpochMetrics, EpochResult, State
@@ -182,33 +181,6 @@ def _refuse_present(folder: Path, allowed: bool) -> None:
             f"{folder} already holds a run ({', '.join(present)}): continue it with --resume, start over with --force, "
             "or choose another folder with --out"
         )
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the operating system frees when this process dies, however it dies."""
-    path = folder / ".lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path)
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        owner = "another process"
-        with suppress(OSError):
-            owner = f"process {(folder / '.lock.pid').read_text().strip()}"
-        raise RunError(
-            f"{folder}: {owner} is training in this folder; wait for it, or choose another with --out"
-        ) from None
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be used for a run: {reason(error)}; choose another with --out") from None
-    try:
-        with suppress(OSError):
-            (folder / ".lock.pid").write_text(f"{os.getpid()}\n")
-        yield
-    finally:
-        with suppress(OSError):
-            (folder / ".lock.pid").unlink()
-        lock.release()
 
 
 def _begin(folder: Path, config: Config) -> None:

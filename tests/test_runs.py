@@ -4,6 +4,7 @@ import csv
 import errno
 import logging
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -241,6 +242,21 @@ def test_a_lock_file_of_a_dead_process_does_not_block(tmp_path: Path, store: Sma
     train(tmp_path, config(), store)
     assert visible(tmp_path) == FILES
     assert not (tmp_path / ".lock.pid").exists()
+
+
+@pytest.mark.parametrize("note", [None, "", "999999999\n", "nonsense"])
+def test_the_owner_of_a_lock_is_waited_for_where_its_note_is_not_yet_written(
+    tmp_path: Path, store: SmallStore, note: str | None
+) -> None:
+    with runs.open_run(tmp_path, config(), store):
+        (tmp_path / ".lock.pid").unlink()
+        if note is not None:
+            (tmp_path / ".lock.pid").write_text(note)
+        late = threading.Timer(0.2, (tmp_path / ".lock.pid").write_text, [f"{os.getpid()}\n"])
+        late.start()
+        with pytest.raises(RunError, match=f"process {os.getpid()} is training in this folder"):
+            train(tmp_path, config(), store, force=True)
+        late.join()
 
 
 def test_out_that_is_a_file_is_refused(tmp_path: Path, store: SmallStore) -> None:

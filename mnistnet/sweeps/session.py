@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mnistnet import __version__, own_data
 from mnistnet import config as configs
 from mnistnet.datasets import Store
-from mnistnet.runs import locked
+from mnistnet.locking import locked
 from mnistnet.sweeps import cluster, ranking
 from mnistnet.sweeps.journal import Entry, Journal, entry, refuse_present
 from mnistnet.sweeps.plan import Plan, Trial
