@@ -122,7 +122,7 @@ def test_a_redirect_from_https_to_http_changes_nothing_because_the_hash_decides(
                 secure.shutdown()
                 thread.join()
     good = found == right if honest else b"sent another file" in found
-    tally.add(4, "redirects from https to http", 1, int(not good))
+    tally.add(4, f"a redirect from https to http, to {'the right' if honest else 'another'} file", 1, int(not good))
     assert good, found
     assert plain.asked == [f"/{LABELS.name}"]
 
