@@ -3,9 +3,8 @@
 Two rounds make a step. In the first each thread carries its rows of the batch forward and their wishes back to the
 deltas; in the second, when all deltas are known, it works out the gradient of its share of the neurons and moves
 them. No part of a round needs a result of another, so threads meet twice a step and are else on their own, for as
-many steps as there are batches at hand. The matrix library works
-with one thread meanwhile: its own threads meet in every product, wait for each other in busy loops, and lose ten
-times what they gain when another program runs.
+many steps as there are batches at hand. The matrix library works with one thread meanwhile: its own threads meet in
+every product, wait for each other in busy loops, and lose ten times what they gain when another program runs.
 """
 
 import os
@@ -24,7 +23,7 @@ from mnistnet.functions import QUIETLY, Array
 from mnistnet.network import Gradients, Network, Trace
 from mnistnet.optimizers import Optimizer
 
-WORTH_A_THREAD = 2**22  # multiplications in a step's largest matrix product; see docs/experiments.md
+WORTH_A_THREAD = 2**23  # multiplications in a step's largest matrix product; see docs/experiments.md
 LEAST_ROWS = 32
 
 Task = Callable[[int], object]

@@ -122,5 +122,6 @@ def test_small_steps_stay_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)), raising=False)
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     assert worthwhile_threads((784, 16, 16, 10), 100) == 1
+    assert worthwhile_threads((784, 128, 10), 128) == 1  # `default` and `speedrun`: measured, it would not pay
     assert worthwhile_threads((784, 800, 800, 10), 128) == 4
     assert worthwhile_threads((WORTH_A_THREAD, 10), LEAST_ROWS) == 1
