@@ -13,7 +13,7 @@ from mnistnet import __version__
 from mnistnet import config as configs
 from mnistnet.checkpoint import Checkpoint
 from mnistnet.errors import ExportError, UsageError
-from mnistnet.files import atomic_write, reason
+from mnistnet.files import replace_file
 
 OPSET, IR_VERSION = 13, 8  # old enough for readers of some years ago; nothing newer is needed
 OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
@@ -39,12 +39,7 @@ def check(path: Path, force: bool = False) -> None:
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
     """Write the network of a checkpoint in the format that the file's name ends in. Raises ExportError."""
-    content = WRITERS[path.suffix.lower().removeprefix(".")](checkpoint)
-    try:
-        with atomic_write(path) as stream:
-            stream.write(content)
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be written: {reason(error)}") from None
+    replace_file(path, WRITERS[path.suffix.lower().removeprefix(".")](checkpoint), ExportError)
 
 
 def metadata(checkpoint: Checkpoint) -> dict[str, str]:

@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from mnistnet.errors import MnistnetError
+
 TEMPORARY = ".tmp"
 
 
@@ -30,6 +32,15 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def replace_file(path: Path, content: bytes, kind: type[MnistnetError]) -> None:
+    """Write a file by `atomic_write`; where that fails, raise an error of this kind, which names file and reason."""
+    try:
+        with atomic_write(path) as stream:
+            stream.write(content)
+    except OSError as error:
+        raise kind(f"{path}: cannot be written: {reason(error)}") from None
 
 
 def remove_temporaries(folder: Path, name: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mnistnet.files import atomic_write, reason, remove_temporaries
+from mnistnet.errors import PlotError
+from mnistnet.files import atomic_write, reason, remove_temporaries, replace_file
 
 
 def test_a_written_file_has_its_content_and_no_temporary_beside_it(tmp_path: Path) -> None:
@@ -28,6 +29,15 @@ def test_readers_see_the_old_content_until_the_new_is_complete(tmp_path: Path) -
         stream.flush()
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
+
+
+def test_a_file_that_cannot_be_replaced_is_an_error_of_the_kind_asked_for_that_names_it(tmp_path: Path) -> None:
+    replace_file(tmp_path / "a.png", b"new", PlotError)
+    assert (tmp_path / "a.png").read_bytes() == b"new"
+    missing = tmp_path / "none" / "a.png"
+    with pytest.raises(PlotError, match="cannot be written: no such file") as raised:
+        replace_file(missing, b"new", PlotError)
+    assert str(raised.value).startswith(f"{missing}: ")
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), ValueError("a bug"), KeyboardInterrupt()])

@@ -95,13 +95,9 @@ def _write(sheet: "npt.NDArray[np.uint8]", path: Path, zoom: int) -> None:
     from PIL import Image
 
     from mnistnet.errors import PlotError
-    from mnistnet.files import atomic_write, reason
+    from mnistnet.files import replace_file
 
     picture, stream = Image.fromarray(sheet), BytesIO()
     large = picture.resize((zoom * picture.width, zoom * picture.height), Image.Resampling.NEAREST)
     large.save(stream, "PNG", optimize=True)
-    try:
-        with atomic_write(path) as file:
-            file.write(stream.getvalue())
-    except OSError as error:
-        raise PlotError(f"{path}: cannot be written: {reason(error)}") from None
+    replace_file(path, stream.getvalue(), PlotError)

@@ -77,7 +77,7 @@ def open_store(dataset: str, data_dir: Path | None, mirrors: tuple[str, ...]) ->
     from mnistnet.registry import DATASETS
 
     if own_data.is_path(dataset):
-        return own_data.open_folder(Path(dataset).expanduser())
+        return own_data.open_folder(expanded(Path(dataset)))
     if dataset not in DATASETS:
         raise UsageError(f"dataset: {config.expected_dataset(dataset)}, found {dataset}")
     return datasets.store(DATASETS[dataset], data_dir, mirrors, DownloadBar())

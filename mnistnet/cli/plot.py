@@ -205,7 +205,7 @@ def _output(output: Path | None, word: str, kind: str) -> Path:
     from mnistnet import runs
 
     if output is not None:
-        return output.expanduser()
+        return output
     if word == LAST_RUN or word in pretrained.NAMES:
         return Path(f"{word}-{kind}.png")
     path = find_checkpoint(word)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,10 +185,8 @@ def _save(path: Path, read: "Reading", shape: tuple[int, int]) -> None:
     import numpy as np
     from PIL import Image
 
-    from mnistnet.files import atomic_write, reason
+    from mnistnet.files import replace_file
 
-    try:
-        with atomic_write(path) as stream:
-            Image.fromarray(np.hstack(list(read.pixels.reshape(-1, *shape)))).save(stream, "PNG")
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be written: {reason(error)}") from None
+    stream = BytesIO()
+    Image.fromarray(np.hstack(list(read.pixels.reshape(-1, *shape)))).save(stream, "PNG")
+    replace_file(path, stream.getvalue(), ImageError)

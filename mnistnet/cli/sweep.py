@@ -78,7 +78,7 @@ def command(
 
     sweep = plan.load(path)
     cluster.require(dashboard=dashboard)
-    folder = out.expanduser() if out else Path("sweeps") / path.stem
+    folder = out or Path("sweeps") / path.stem
     store = open_store(sweep.dataset, data_dir, mirrors)
     # On other machines the data lies where they have it, unless a folder that all share was named.
     where = None if scheduler and data_dir is None else store.folder.parent.absolute()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistnet.errors import PlotError, UsageError
-from mnistnet.files import atomic_write, reason
+from mnistnet.files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,11 +73,7 @@ def figure(path: Path, width: float, height: float) -> Iterator["Figure"]:
         yield drawing
         stream, undated = BytesIO(), {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
         drawing.savefig(stream, format=form, metadata=undated.get(form))
-    try:
-        with atomic_write(path) as out:
-            out.write(stream.getvalue())
-    except OSError as error:
-        raise PlotError(f"{path}: cannot be written: {reason(error)}") from None
+    replace_file(path, stream.getvalue(), PlotError)
 
 
 def line_styles() -> Iterator[dict[str, Any]]:

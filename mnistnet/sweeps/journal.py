@@ -17,7 +17,7 @@ from mnistnet import __version__
 from mnistnet import config as configs
 from mnistnet.config import Config
 from mnistnet.errors import SweepError, UsageError
-from mnistnet.files import atomic_write, reason
+from mnistnet.files import atomic_write, reason, replace_file
 from mnistnet.sweeps.plan import Trial
 from mnistnet.sweeps.trial import Score
 
@@ -101,11 +101,7 @@ class Journal:
         """Write the best config, with a remark above it, and return its file. Raises SweepError."""
         path = self.folder / BEST
         text = "".join(f"# {line}\n" for line in remark.splitlines()) + "\n" + configs.to_yaml(config)
-        try:
-            with atomic_write(path) as stream:
-                stream.write(text.encode())
-        except OSError as error:
-            raise SweepError(f"{path}: cannot be written: {reason(error)}") from None
+        replace_file(path, text.encode(), SweepError)
         return path
 
 
