@@ -1,7 +1,7 @@
 """From a picture file to the 28x28 that the network was trained on.
 
 What a file is (format, size) is checked before anything is decoded; then it becomes grey, upright and at most four
-million pixels; `mnistnet.ink` finds the digit. A picture that is already as in MNIST comes through unchanged.
+million pixels; `mnistnet.finding` finds the digit. A picture that is already as in MNIST comes through unchanged.
 """
 
 import os
@@ -20,6 +20,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from mnistnet import ink, line
 from mnistnet.errors import ImageError
 from mnistnet.files import reason
+from mnistnet.finding import Sheet, find_ink
 from mnistnet.functions import Array
 from mnistnet.line import Box
 from mnistnet.morphology import Mask, as_bytes, extent
@@ -104,14 +105,14 @@ def line_reading(content: bytes, name: str) -> Reading:
     return Reading(grey, _shown(sheet, sheet.mask), pixels, boxes)
 
 
-def _inked(grey: Array, name: str) -> ink.Sheet:
-    sheet = ink.find_ink(grey)
+def _inked(grey: Array, name: str) -> Sheet:
+    sheet = find_ink(grey)
     if sheet is None:
         raise ImageError(f"{name}: the picture is blank: no ink stands out from the paper")
     return sheet
 
 
-def _shown(sheet: ink.Sheet, mask: Mask) -> Array:
+def _shown(sheet: Sheet, mask: Mask) -> Array:
     return np.where(mask, np.clip(sheet.darkness / max(float(sheet.darkness[mask].max()), 0.01), 0, 1), 0)
 
 

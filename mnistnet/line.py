@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from mnistnet.finding import Sheet
 from mnistnet.functions import Array
-from mnistnet.ink import Sheet, inked
+from mnistnet.ink import inked
 from mnistnet.morphology import Mask, expanded, extent, pool_factor, pooled, shapes
 
 TALL = 0.4  # of the tallest shape's height: what a shape has at least that may be a digit of its own

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from tests.pictures import RESAMPLING, Digit, Maker, enlarged, saved
 
@@ -149,6 +149,36 @@ def rings(pen: ImageDraw.ImageDraw, random: Random) -> None:
         pen.line((0, y + 8, 18, y + 8), fill=(120, 120, 125), width=4)
 
 
+def writing(pen: ImageDraw.ImageDraw, random: Random) -> None:
+    """Print a few lines of text at the top of the page, as on a form."""
+    words = "Please write one digit below"
+    for number in range(3):
+        at = (random.uniform(30, 60), 40 + 30 * number)
+        pen.text(at, words, font=ImageFont.load_default(22), fill=(70, 70, 75))
+
+
+def pencil_beside(pen: ImageDraw.ImageDraw, random: Random) -> None:
+    """Lay the pen itself on the paper, along the digit's right."""
+    x, lean = random.uniform(0.82, 0.92) * WIDTH, random.uniform(-30, 30)
+    pen.line((x, 0.25 * HEIGHT, x + lean, 0.75 * HEIGHT), fill=(180, 130, 30), width=16)
+    pen.line((x, 0.25 * HEIGHT, x + lean * 0.1, 0.3 * HEIGHT), fill=(40, 40, 40), width=10)
+
+
+def frame(pen: ImageDraw.ImageDraw, random: Random) -> None:
+    """Print the box of a form around where the digit stands."""
+    edge = random.uniform(0.08, 0.16) * WIDTH
+    pen.rectangle((edge, edge, WIDTH - edge, HEIGHT - edge), outline=(90, 90, 95), width=3)
+
+
+def crumpled(random: Random) -> Floats:
+    """Return the light on paper that has been crumpled: flat pieces, each turned to the lamp in its own way."""
+    rows, columns = np.indices((HEIGHT, WIDTH))
+    centres = random.uniform((0, 0), (HEIGHT, WIDTH), (25, 2))
+    nearest = np.argmin([(rows - y) ** 2 + (columns - x) ** 2 for y, x in centres], axis=0)
+    light = Image.fromarray((255 * random.uniform(0.8, 1, 25)[nearest]).astype(np.uint8))
+    return np.asarray(light.filter(ImageFilter.GaussianBlur(3)), float) / 255 * lamp(random)
+
+
 def finger(pen: ImageDraw.ImageDraw, random: Random) -> None:
     """Hold the paper at its lower or its right edge."""
     x, y = (WIDTH, random.uniform(0.3, 0.9) * HEIGHT) if random.random() < 0.5 else (random.uniform(0, WIDTH), HEIGHT)
@@ -194,6 +224,10 @@ PHOTOS: dict[str, Maker] = {
     "photo, out of focus": Scene(blur=5, light=lamp),
     "photo, shaken": Scene(motion=12, light=lamp),
     "photo, in the dusk": Scene(light=lambda random: 0.3 * lamp(random), noise=8),
+    "photo, below print": Scene(print=writing, light=lamp),
+    "photo, a pen beside it": Scene(over=pencil_beside, light=lamp, pen=BLUE),
+    "photo, in a form's box": Scene(print=frame, light=shadow, size=(150, 220)),
+    "photo, crumpled": Scene(light=crumpled, pen=BLUE),
     "photo, chalk on a board": Scene(paper=(0.16, 0.24, 0.2), pen=(5.0, 3.6, 4.2), light=lamp),
 }
 

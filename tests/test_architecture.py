@@ -23,7 +23,7 @@ LAYERS = [
         "morphology",
     },
     {"ruling", "paper", "download", "config_errors", "locking", "table", "steps"},
-    {"ink", "datasets", "config"},
+    {"ink", "finding", "datasets", "config"},
     {"line"},
     {"images", "batches", "checkpoint", "own_data"},
     {"evaluation", "nudges", "scaling"},

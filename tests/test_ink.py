@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from mnistnet import config as configs
-from mnistnet import ink, morphology, paper, ruling, training
+from mnistnet import finding, ink, morphology, paper, ruling, training
 from mnistnet.datasets import Examples
 from mnistnet.evaluation import forward
 from mnistnet.images import digit_from_bytes
@@ -34,8 +34,14 @@ def read(content: bytes) -> Digit:
     return digit_from_bytes(content, "it")
 
 
+def find_digit(grey: npt.NDArray[np.floating]) -> Digit | None:
+    """Return the digit on a sheet as MNIST would hold it; None for a blank sheet."""
+    sheet = finding.find_ink(grey.astype(np.float32))
+    return None if sheet is None else ink.as_mnist(ink.inked(sheet.darkness, sheet.digit))
+
+
 def found(grey: npt.NDArray[np.floating]) -> Digit:
-    digit = ink.find_digit(grey.astype(np.float32))
+    digit = find_digit(grey)
     assert digit is not None
     return digit
 
@@ -134,21 +140,21 @@ def test_a_picture_that_is_not_quite_as_in_mnist_is_not_taken_for_it(change: Cal
 def test_the_margin_tells_the_paper_even_where_ink_covers_more_than_half() -> None:
     page = np.ones((100, 100), np.float32)
     page[8:-8, 8:-8] = 0.1
-    assert np.allclose(ink.dark_on_light(page), page)
-    assert np.allclose(ink.dark_on_light(1 - page), page)
+    assert np.allclose(finding.dark_on_light(page), page)
+    assert np.allclose(finding.dark_on_light(1 - page), page)
 
 
 def test_grey_paper_under_a_white_pen_becomes_light_paper_under_a_dark_one() -> None:
     page = np.full((100, 100), 0.4, np.float32)
     page[40:60, 30:70] = 1
-    assert np.allclose(ink.dark_on_light(page), 1 - page)
+    assert np.allclose(finding.dark_on_light(page), 1 - page)
 
 
 def test_a_glint_is_not_taken_for_a_white_pen() -> None:
     page = np.full((100, 100), 0.6, np.float32)
     page[40:60, 30:70] = 0.3
     page[20, 20] = 1
-    assert np.array_equal(ink.dark_on_light(page), page)
+    assert np.array_equal(finding.dark_on_light(page), page)
 
 
 @pytest.mark.parametrize("light", [1.0, 0.5, "slope", "bow"])
@@ -198,8 +204,8 @@ def test_ink_must_stand_out_from_the_paper_and_from_its_grain() -> None:
     assert threshold is not None
     assert threshold < paper.LEAST_CONTRAST
     grain = np.random.default_rng(0).normal(0, 0.05, sheet.shape).astype(np.float32)
-    assert ink.find_digit(1 - sheet) is not None
-    assert ink.find_digit(np.clip(0.8 - sheet + grain, 0, 1)) is None
+    assert find_digit(1 - sheet) is not None
+    assert find_digit(np.clip(0.8 - sheet + grain, 0, 1)) is None
 
 
 def test_the_threshold_is_nearer_to_the_paper_than_to_the_pen() -> None:
@@ -224,7 +230,7 @@ def test_the_papers_grain_is_estimated_from_whichever_side_shows_it(case: str) -
 @pytest.mark.parametrize("sigma", [0.03, 0.06, 0.12])
 def test_a_sheet_of_strong_grain_is_blank(side: int, sigma: float) -> None:
     sheet = np.random.default_rng(0).normal(0.7, sigma, (side, side)).clip(0, 1)
-    assert ink.find_digit(sheet.astype(np.float32)) is None
+    assert find_digit(sheet) is None
 
 
 # --- Which of the dark is the digit -----------------------------------------------------------------------------------
@@ -235,7 +241,7 @@ def test_specks_of_one_or_two_pixels_go_and_the_thinnest_line_stays() -> None:
     mask[2, 2] = mask[5, 5] = mask[5, 6] = True
     mask[10, 3:17] = True
     mask[np.arange(12, 19), np.arange(5, 12)] = True
-    kept = ink.without_specks(mask)
+    kept = finding.without_specks(mask)
     assert not kept[:8].any()
     assert kept[10, 4:16].all()
     assert kept[np.arange(13, 18), np.arange(6, 11)].all()
@@ -253,7 +259,7 @@ def digit_and(*others: tuple[int, int, int, int], side: int = 200) -> tuple[Mask
 
 
 def main_shape(mask: Mask) -> Mask:
-    shape = ink.main_shape(mask)
+    shape = next(finding.main_shapes(mask), None)
     assert shape is not None
     return shape
 
@@ -286,9 +292,9 @@ def test_a_digit_that_touches_the_edge_is_read_where_there_is_no_other() -> None
 @pytest.mark.parametrize("side", [100, 1000])
 def test_only_specks_are_no_digit(side: int) -> None:
     mask = np.zeros((side, side), bool)
-    assert ink.main_shape(mask) is None
+    assert not list(finding.main_shapes(mask))
     mask[50:54, 50:54] = True
-    assert ink.main_shape(mask) is None
+    assert not list(finding.main_shapes(mask))
 
 
 def test_specks_that_happen_to_be_neighbours_are_no_stroke_and_the_thinnest_line_is() -> None:
@@ -296,7 +302,7 @@ def test_specks_that_happen_to_be_neighbours_are_no_stroke_and_the_thinnest_line
     specks[300:700:4, 500] = True  # one shape once it is reduced to a quarter
     line[300:700, 500] = True
     assert np.array_equal(morphology.pooled(specks, 4), morphology.pooled(line, 4))
-    assert ink.main_shape(specks) is None
+    assert not list(finding.main_shapes(specks))
     assert np.array_equal(main_shape(line), line)
 
 
@@ -328,7 +334,7 @@ def test_the_width_of_strokes_is_measured(width: int, shape: str) -> None:
         "ring": lambda pen: pen.ellipse((20, 20, 180, 180), outline=1, width=width),
     }
     # The two halves of 4 / pi: an upright edge is taken for longer, one at 45 degrees for shorter than it is.
-    assert ink.stroke_width(drawn(200, 200, draw[shape])) == pytest.approx(width, rel=0.3)
+    assert morphology.stroke_width(drawn(200, 200, draw[shape])) == pytest.approx(width, rel=0.3)
 
 
 def test_thin_strokes_are_widened_thick_ones_narrowed_and_mnists_left_alone() -> None:
@@ -338,8 +344,8 @@ def test_thin_strokes_are_widened_thick_ones_narrowed_and_mnists_left_alone() ->
         ring = drawn(160, 160, lambda pen: pen.ellipse((0, 0, 159, 159), outline=1, width=width))
         digit = Image.fromarray(ring.astype(np.uint8) * 255)
         changed = ink.with_usual_strokes(digit)
-        assert (changed is digit) == (ink.THINNEST < ink.stroke_width(ring) / unit < ink.THICKEST)
-        return ink.stroke_width(np.asarray(changed) > 127) / unit
+        assert (changed is digit) == (ink.THINNEST < morphology.stroke_width(ring) / unit < ink.THICKEST)
+        return morphology.stroke_width(np.asarray(changed) > 127) / unit
 
     assert width_after(4) == pytest.approx(ink.THINNEST, abs=0.35)
     assert width_after(22) == pytest.approx(22 / unit, abs=0.35)
