@@ -24,7 +24,7 @@ import click
 from benchmarks.machine import ROOT, about
 from benchmarks.pairs import Ended, in_turn, run
 from benchmarks.quiet import CALM, wait_for_calm
-from benchmarks.report import read, replace_between
+from benchmarks.report import read, replace_between, table
 
 RESULTS = ROOT / "benchmarks" / "gates.json"
 PAGE = ROOT / "docs" / "gates.md"
@@ -115,7 +115,7 @@ def describe(row: Row) -> str:
 def text(found: Row) -> str:
     """Return all that was measured, as a page shows it."""
     head = ["config", "seeds", "test accuracy", "promised", "seconds", "CPU seconds", "promise"]
-    parts = [_table(head, [_cells(row) for row in found["rows"]])]
+    parts = [table(head, [_cells(row) for row in found["rows"]])]
     if found["imports"]:
         ours, theirs = zip(*found["imports"]["seconds"], strict=True)
         ratios = sorted(one / other for one, other in found["imports"]["seconds"])
@@ -163,10 +163,6 @@ def _machine(about: Row) -> str:
         f"{about['machine']}, {about['cores']} cores, {about['system']}; Python {about['python']}, "
         f"NumPy {about['numpy']} with {about['blas']}{torch}; commit {about['commit']}."
     )
-
-
-def _table(head: list[str], lines: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *lines])
 
 
 def _keep(path: Path, found: Row) -> None:
