@@ -117,7 +117,7 @@ def _range(schema: Schema) -> str:
 
 
 def _number(bound: float) -> str:
-    return f"{bound:,}" if isinstance(bound, int) else f"{bound:,g}"
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:,.12g}"
 
 
 def _usual(defaults: list[Any]) -> Any:
