@@ -35,7 +35,8 @@ def test_the_picture_of_explain_shows_what_it_prints() -> None:
     assert "\n4. All wishes added up, and passed back ──" in kept
     assert kept.count(terminal.CUT) == 3
     assert words(found) == words(kept)
-    assert numbers(found) == pytest.approx(numbers(kept), rel=0.02, abs=1.01)  # thousandths, as another BLAS rounds
+    # As on the page about backpropagation: the last digit may differ from machine to machine.
+    assert numbers(found) == pytest.approx(numbers(kept), rel=0.02, abs=0.011)
 
 
 def test_the_picture_of_train_shows_the_lines_that_a_training_prints() -> None:
