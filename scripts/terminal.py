@@ -32,8 +32,8 @@ STYLE = """
 text { font: 13.3px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace }
 text, path { fill: #e6edf3 }
 .bold { font-weight: bold } .up { fill: #79b8ff } .down { fill: #ff938a } .dim { fill: #8b949e } .page { fill: #161b22 }
-@keyframes appear { from { visibility: hidden } to { visibility: visible } }
-@media (prefers-reduced-motion: no-preference) { .later { animation: appear 1ms step-end both } }
+@keyframes appear { from { opacity: 0 } to { opacity: 1 } }
+@media (prefers-reduced-motion: no-preference) { .later { animation: appear step-end } }
 """
 COLOURS = {"1": "bold", "94": "up", "91": "down"}
 PIECE = re.compile(r"\S+(?: \S+)*")  # wider gaps lie between columns, each of which begins at its own place
@@ -169,7 +169,8 @@ def drawn(picture: Picture, screen: Screen) -> str:
         f'<rect width="{width}" height="{height}" rx="6" class="page"/>',
     ]
     for number, (line, when) in enumerate(zip(lines, times, strict=True)):
-        later = f' class="later" style="animation-delay:{when:.2f}s"' if picture.moves and when else ""
+        # It lasts as long as the line is awaited: after a delay some browsers paint no more, and the line never came.
+        later = f' class="later" style="animation-duration:{when:.2f}s"' if picture.moves and when else ""
         inside = "".join(_runs(line, MARGIN + number * LINE))
         parts += [f"<g{later}>{inside}</g>"] if inside else []
     return "\n".join([*parts, "</svg>\n"])

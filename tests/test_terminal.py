@@ -1,13 +1,16 @@
 """The README's pictures of terminals show what the commands print."""
 
+import os
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from scripts import terminal
 from tests.conftest import ROOT
+from tests.demo import FLAGS, find_chromium
 from tests.test_backpropagation_page import numbers, words
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -87,6 +90,28 @@ def test_a_picture_fetches_nothing_and_is_small(name: str) -> None:
     assert "url(" not in text
     assert "@import" not in text
     assert len(text) < 30_000
+
+
+def test_in_a_browser_all_lines_of_a_recording_have_come_in_the_end(tmp_path: Path) -> None:
+    found = find_chromium()
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium here; on Debian: apt-get install chromium")
+    recorded = (ROOT / "docs" / "train.svg").read_text(encoding="utf-8")
+    copies = {f"lasts {took}": re.sub(r"duration:[\d.]+s", f"duration:{took}s", recorded) for took in (0.3, 60)}
+    copies["still"] = recorded.replace("animation:", "none:")
+    seen = {}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        page = browser.new_page(viewport={"width": 850, "height": 170})
+        for name, text in copies.items():
+            (tmp_path / f"{name}.svg").write_text(text, encoding="utf-8")
+            (tmp_path / "page.html").write_text(f'<img src="{name}.svg">', encoding="utf-8")
+            page.goto((tmp_path / "page.html").as_uri())
+            page.wait_for_timeout(1000 if name == "lasts 0.3" else 0)
+            seen[name] = page.screenshot()
+        browser.close()
+    assert len(set(copies.values())) == 3
+    assert seen["lasts 60"] != seen["still"] == seen["lasts 0.3"]
 
 
 def test_a_command_that_fails_is_no_picture() -> None:
