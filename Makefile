@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/default.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test torture test-matrix check bench gates pretrained docs docs-examples build package-test format clean
+.PHONY: help train test torture test-matrix check bench gates pretrained docs docs-examples pages build package-test format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,8 +52,14 @@ build: $(VENV)/.installed-dev  ## build the sdist and the wheel into dist/
 package-test: build  ## install the wheel into an empty environment and try it there
 	$(BIN)/python .ci/package_test.py dist/*.whl
 
-docs-examples: $(VENV)/.installed-dev  ## run the commands of docs/backpropagation.md and write what they print into it
+docs-examples: $(VENV)/.installed-dev  ## run the commands of docs/backpropagation.md and the README's pictures, and show what they print
 	$(BIN)/python -m scripts.examples
+	$(BIN)/python -m scripts.terminal
+
+pages: $(VENV)/.installed-dev  ## write the generated parts of README.md and docs/ anew: commands, config, figures
+	$(BIN)/python -m scripts.commands
+	$(BIN)/python -m scripts.config_reference
+	$(BIN)/python -m benchmarks.front_page
 
 format: $(VENV)/.installed-dev  ## format the code and sort its imports
 	$(BIN)/ruff check --fix --select I .

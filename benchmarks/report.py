@@ -22,13 +22,15 @@ EPSILON = (
 
 
 def main() -> None:
-    """Rewrite the page and draw its pictures."""
+    """Rewrite the page, draw its pictures, and rewrite the front page."""
+    from benchmarks import front_page
     from benchmarks.charts import draw_ratios, draw_scaling
 
     results, curves = read(RESULTS), read(CURVES)
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), results, curves), encoding="utf-8")
     draw_ratios(results, PAGE.with_name("benchmarks.png"))
     draw_scaling(curves, PAGE.with_name("scaling.png"))
+    front_page.main()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -83,10 +85,10 @@ def _ratios(results: dict[str, Any], notes: Notes) -> str:
     lines = [[row["workload"], *(_ratio(row["workload"], peer, rows, why, notes) for peer in peers)] for row in ours]
     bare = notes.mark("the same matrix products through `np.matmul` and nothing else, as a part of our time")
     shares = [f"{row['bare_share']:.2f}" for row in ours]
-    table = _table(
+    cells = table(
         ["peer / mnistnet", *peers, f"bare products{bare}"], [[*a, b] for a, b in zip(lines, shares, strict=True)]
     )
-    return f"How many times as long as mnistnet each takes (above 1 mnistnet is faster):\n\n{table}"
+    return f"How many times as long as mnistnet each takes (above 1 mnistnet is faster):\n\n{cells}"
 
 
 def _ratio(workload: str, peer: str, rows: dict[Any, Any], why: dict[Any, str], notes: Notes) -> str:
@@ -113,7 +115,7 @@ def _seconds(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return f"Seconds an epoch; the first one, which does not count, is where a peer compiles:\n\n{_table(head, lines)}"
+    return f"Seconds an epoch; the first one, which does not count, is where a peer compiles:\n\n{table(head, lines)}"
 
 
 def _proof(rows: list[dict[str, Any]], notes: Notes) -> str:
@@ -124,10 +126,11 @@ def _proof(rows: list[dict[str, Any]], notes: Notes) -> str:
         difference = f"{row['float64_difference']:.0e}" if row["peer"] != "mnistnet" else ""
         same = "yes" if row["valid"] else "**no**"
         lines.append([row["workload"], row["peer"] + mark, difference, f"{row['first_epoch_cost']:.5f}", same])
-    return f"That it was the same work:\n\n{_table(head, lines)}"
+    return f"That it was the same work:\n\n{table(head, lines)}"
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """Return a table of a page."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *lines])
 
 

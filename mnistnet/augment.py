@@ -16,19 +16,39 @@ from msgspec import Meta, Struct
 from mnistnet.functions import Array
 
 Bytes = npt.NDArray[np.uint8]
-Degrees = Annotated[float, Meta(ge=0, le=180)]
+Rotation = Annotated[float, Meta(ge=0, le=180, description="degrees either way, at most")]
+Slant = Annotated[float, Meta(ge=0, le=2, description="columns of slant for each row, either way, at most")]
+Shift = Annotated[float, Meta(ge=0, le=1000, description="pixels each way, at most")]
+Halved = Annotated[
+    tuple[Annotated[int, Meta(ge=0, le=255)], ...],
+    Meta(description="labels whose rotation and shear are only half as large"),
+]
 Scale = Annotated[float, Meta(ge=0, le=0.9)]
-Slant = Annotated[float, Meta(ge=0, le=2)]
-Pixels = Annotated[float, Meta(ge=0, le=1000)]
-Labels = tuple[Annotated[int, Meta(ge=0, le=255)], ...]
 Alpha = Annotated[float, Meta(ge=0, le=10_000)]
 Sigma = Annotated[float, Meta(ge=0.5, le=100)]
+Grid = Annotated[
+    int,
+    Meta(ge=4, le=64, description="bending by cubic B-splines on `grid` x `grid` points: the same look, and faster"),
+]
+Amplitude = Annotated[
+    float,
+    Meta(ge=0, le=1000, description="standard deviation of how far the grid's points move, in pixels; 0: none does"),
+]
 # Not tuple[Scale, Scale]: of a union of such a pair and a number with limits, msgspec (0.19, 0.22) makes a type that
 # crashes Python's next garbage collection.
 Pair = Meta(min_length=2, max_length=2)
-ScaleSpan = Scale | Annotated[tuple[Scale, ...], Pair]
-AlphaSpan = Alpha | Annotated[tuple[Alpha, ...], Pair]
-SigmaSpan = Sigma | Annotated[tuple[Sigma, ...], Pair]
+ScaleSpan = Annotated[
+    Scale | Annotated[tuple[Scale, ...], Pair],
+    Meta(description="share of height and width by which each changes, at most; of two, drawn between them"),
+]
+AlphaSpan = Annotated[
+    Alpha | Annotated[tuple[Alpha, ...], Pair],
+    Meta(description="how strongly smoothed random noise bends; of two, drawn between them; 0: not at all"),
+]
+SigmaSpan = Annotated[
+    Sigma | Annotated[tuple[Sigma, ...], Pair],
+    Meta(description="pixels of the Gaussian that smooths the noise; of two, drawn between them"),
+]
 
 BLOCK_PIXELS = 2**18  # worked on together: few Python calls, arrays near the cache's size, indices exact in float32
 GREY = 128  # between the pictures of a contact sheet
@@ -51,40 +71,40 @@ class Augment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     of standard deviation `amplitude` pixels. A component's root mean square at a control point is half of that.
     """
 
-    rotation: Degrees = 0.0
+    rotation: Rotation = 0.0
     scale: ScaleSpan = 0.0
     shear: Slant = 0.0
-    shift: Pixels = 0.0
-    halved: Labels = ()
+    shift: Shift = 0.0
+    halved: Halved = ()
     alpha: AlphaSpan = 0.0
     sigma: SigmaSpan = 4.0
-    grid: Annotated[int, Meta(ge=4, le=64)] = 7
-    amplitude: Pixels = 0.0
+    grid: Grid = 7
+    amplitude: Amplitude = 0.0
 
 
 class Default(Augment, frozen=True, tag="default"):
-    """A little of everything, bent by the cheap grid: 1.10 px, as in Ciresan et al."""
+    """A little of everything, bent by the cheap grid: 1.10 pixels, as in Ciresan et al. 2010."""
 
-    rotation: Degrees = 12.0
+    rotation: Rotation = 12.0
     scale: ScaleSpan = 0.12
     shear: Slant = 0.12
-    shift: Pixels = 1.5
-    amplitude: Pixels = 2.2
+    shift: Shift = 1.5
+    amplitude: Amplitude = 2.2
 
 
 class Simard2003(Augment, frozen=True, tag="simard2003"):
-    """Bending alone, 1.38 px (Simard, Steinkraus & Platt 2003; theirs were images of 29x29)."""
+    """Bending alone, 1.38 pixels (Simard, Steinkraus & Platt 2003; theirs were images of 29x29)."""
 
     alpha: AlphaSpan = 34.0
 
 
 class Ciresan2010(Augment, frozen=True, tag="ciresan2010"):
-    """Ciresan et al. 2010: bending of 1.10 px; 15 degrees of rotation and of shear, half for 1 and 7."""
+    """Bending of 1.10 pixels, 15 degrees of rotation and of shear, half for 1 and 7 (Ciresan et al. 2010)."""
 
-    rotation: Degrees = 15.0
+    rotation: Rotation = 15.0
     scale: ScaleSpan = (0.15, 0.2)
     shear: Slant = 0.268  # tan 15 degrees
-    halved: Labels = (1, 7)
+    halved: Halved = (1, 7)
     alpha: AlphaSpan = (36.0, 38.0)
     sigma: SigmaSpan = (5.0, 6.0)
 

@@ -1,4 +1,4 @@
-"""The config: typed, frozen, strict. A file is a short delta from the defaults below; an override beats the file.
+"""The config: typed, frozen, strict. A file is a short delta from schema.py's defaults; an override beats the file.
 
 Unknown keys, wrong types, values out of range and choices that contradict each other are one sentence that names
 file, line, key, what was expected and what was found.
@@ -8,87 +8,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 import yaml
-from msgspec import Meta, Struct
 
 from mnistnet import recipes, strict_yaml
-from mnistnet.augment import Ciresan2010, Default, Simard2003
 from mnistnet.config_errors import choice, explain_invalid, found
 from mnistnet.errors import ConfigError
 from mnistnet.files import reason
 from mnistnet.registry import DATASETS, DatasetSpec
-from mnistnet.schedules import Constant, Cosine, OneCycle, Step
-
-Share = Annotated[float, Meta(ge=0, lt=1)]
-Count = Annotated[int, Meta(ge=1, le=10_000_000)]
-
-
-class Sgd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="sgd"):
-    """Plain stochastic gradient descent; nothing to set."""
-
-
-class Momentum(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="momentum"):
-    """How much of the last step's velocity is kept."""
-
-    momentum: Share = 0.9
-
-
-class Nesterov(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="nesterov"):
-    """How much of the last step's velocity is kept."""
-
-    momentum: Share = 0.9
-
-
-class Adam(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="adam"):
-    """The decay of both moments, and what keeps the quotient finite."""
-
-    beta1: Share = 0.9
-    beta2: Share = 0.999
-    epsilon: Annotated[float, Meta(gt=0, le=1)] = 1e-8
-
-
-class EarlyStopping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Stop once `validation_loss` has not fallen for `patience` epochs."""
-
-    patience: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
-
-
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that decides what a training does. docs/config.md explains each key."""
-
-    dataset: Annotated[str, Meta(min_length=1, max_length=1000)] = "mnist"  # or the path of a folder: own_data.py
-    train_images: Count | Literal["all"] = "all"
-    validation: Annotated[int, Meta(ge=0, le=10_000_000)] = 5000
-    layer_sizes: Annotated[tuple[Annotated[int, Meta(ge=1, le=1_000_000)], ...], Meta(min_length=2, max_length=64)] = (
-        784,
-        128,
-        10,
-    )
-    activation: Literal["sigmoid", "relu", "tanh"] = "relu"
-    loss: Literal["quadratic", "cross_entropy"] = "cross_entropy"
-    optimizer: Sgd | Momentum | Nesterov | Adam = Adam()
-    learning_rate: Annotated[float, Meta(gt=0, le=1e9)] = 0.01
-    schedule: Constant | Step | Cosine | OneCycle = OneCycle()
-    batch_size: Count | Literal["all"] = 128
-    epochs: Annotated[int, Meta(ge=0, le=8_000)] = 10  # their metrics must fit into a checkpoint's header
-    weight_decay: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
-    weight_averaging: Share = 0.0
-    label_smoothing: Share = 0.0
-    dropout: Share | tuple[Share, ...] = 0.0
-    augment: Default | Simard2003 | Ciresan2010 | None = None
-    early_stopping: EarlyStopping | None = None
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
-    threads: Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"] = "auto"
-
-    @property
-    def dropout_shares(self) -> tuple[float, ...]:
-        """The share of activations to drop in each hidden layer; empty where none is."""
-        shares = self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * (len(self.layer_sizes) - 2)
-        return shares if any(shares) else ()
-
+from mnistnet.schema import Config as Config  # its keys are there, what is done with a config is here
 
 SECTIONS = ("optimizer", "schedule", "augment")
 """Keys that may be written as one word, the section's name, or as a mapping with `name` and its own keys."""
@@ -197,17 +127,15 @@ def to_yaml(config: Config) -> str:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a config file, for editors that complete and check YAML."""
     schema = msgspec.json.schema(Config)
-    config = schema["$defs"]["Config"]
+    keys = schema["$defs"]["Config"]["properties"]
     for key in SECTIONS:
-        section = config["properties"][key]
+        section = keys[key]
         choices = next((part for part in section.get("anyOf", ()) if "discriminator" in part), section)
         words = sorted(choices["discriminator"]["mapping"])
-        config["properties"][key] = {
-            "anyOf": [{"enum": words}, section],
-            "default": section.pop("default", None),
-        }
-    config["properties"]["dataset"] = {"anyOf": [{"enum": list(DATASETS)}, {"type": "string", "pattern": "[/\\\\]"}]}
-    config["properties"]["dataset"]["default"] = Config().dataset
+        outside = {name: section.pop(name, None) for name in ("description", "default")}
+        keys[key] = {"anyOf": [{"enum": words}, section], **outside}
+    named = {"anyOf": [{"enum": list(DATASETS)}, {"type": "string", "pattern": "[/\\\\]"}]}
+    keys["dataset"] = named | {name: keys["dataset"][name] for name in ("description", "default")}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mnistnet config", **schema}
 
 

@@ -78,6 +78,7 @@ def _value_at(values: Any, path: strict_yaml.Path) -> Any:
 
 def _type_at(kind: Any, path: strict_yaml.Path, values: Any) -> Any:
     """Follow a path through the types, choosing a section's type by the name the values give it."""
+    kind = _bare(kind)
     for part in path:
         if isinstance(kind, msgspec.inspect.UnionType):
             kind = _chosen(kind, values) or kind
@@ -86,8 +87,14 @@ def _type_at(kind: Any, path: strict_yaml.Path, values: Any) -> Any:
             kind = fields.get(str(part), kind)
         elif isinstance(kind, msgspec.inspect.VarTupleType):
             kind = kind.item_type
+        kind = _bare(kind)
         values = _value_at(values, (part,))
     return kind
+
+
+def _bare(kind: Any) -> Any:
+    """Return a type without its description."""
+    return kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
 
 
 def _chosen(kind: msgspec.inspect.UnionType, values: Any) -> Any:
@@ -104,6 +111,7 @@ def _field_names(kind: Any, value: Any) -> list[str]:
 
 def _describe(kind: Any, value: Any) -> str:
     """Return what a type allows, in words; words to choose from stand nearest to `value` first."""
+    kind = _bare(kind)
     if isinstance(kind, msgspec.inspect.UnionType):
         structs = [k for k in kind.types if isinstance(k, msgspec.inspect.StructType) and k.tag]
         rest = [k for k in kind.types if k not in structs]

@@ -10,12 +10,20 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 Share = Annotated[float, Meta(ge=0, le=1)]
+Final = Annotated[Share, Meta(description="the factor at the end")]
 
 
 class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name"):
-    """A factor of the learning rate over a training. `warmup`: epochs of linear rise from zero at its start."""
+    """A factor of the learning rate over a training."""
 
-    warmup: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    warmup: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e6,
+            description="epochs of linear rise from zero before the rest; fractions of an epoch are allowed",
+        ),
+    ] = 0.0
 
     def factor(self, epoch: float, epochs: float, step: float) -> float:
         """Return the factor for the step that takes the training from `epoch` to `epoch + step`, of `epochs`."""
@@ -29,17 +37,17 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 
 class Constant(Schedule, frozen=True, tag="constant"):
-    """Always the learning rate itself."""
+    """1: always the learning rate itself."""
 
     def _curve(self, progress: float, epoch: float) -> float:
         return 1.0
 
 
 class Step(Schedule, frozen=True, tag="step"):
-    """Multiplied by `decay` after every `every` epochs."""
+    """`decay` once more after every `every` epochs."""
 
-    every: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
-    decay: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    every: Annotated[int, Meta(ge=1, le=1_000_000, description="epochs from one drop to the next")] = 10
+    decay: Annotated[float, Meta(gt=0, le=1, description="the factor of each drop")] = 0.1
 
     def _curve(self, progress: float, epoch: float) -> float:
         # An epoch is a sum of steps, and may fall short of a whole number by a rounding error.
@@ -49,7 +57,7 @@ class Step(Schedule, frozen=True, tag="step"):
 class Cosine(Schedule, frozen=True, tag="cosine"):
     """Half a cosine from 1 down to `final` (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
 
-    final: Share = 0.0
+    final: Final = 0.0
 
     def _curve(self, progress: float, epoch: float) -> float:
         return _cosine(1.0, self.final, progress)
@@ -58,9 +66,9 @@ class Cosine(Schedule, frozen=True, tag="cosine"):
 class OneCycle(Schedule, frozen=True, tag="one_cycle"):
     """Up from `start` to 1 in the first `rise` of the training, then down to `final` (Smith & Topin 2018)."""
 
-    rise: Annotated[float, Meta(gt=0, lt=1)] = 0.3
-    start: Share = 0.04
-    final: Share = 0.0
+    rise: Annotated[float, Meta(gt=0, lt=1, description="how much of the training goes up")] = 0.3
+    start: Annotated[Share, Meta(description="the factor at the beginning")] = 0.04
+    final: Final = 0.0
 
     def _curve(self, progress: float, epoch: float) -> float:
         if progress < self.rise:

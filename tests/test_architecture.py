@@ -22,7 +22,7 @@ LAYERS = [
         "npz",
         "morphology",
     },
-    {"ruling", "paper", "download", "config_errors", "locking", "table", "steps"},
+    {"ruling", "paper", "download", "config_errors", "locking", "table", "steps", "schema"},
     {"ink", "finding", "datasets", "config"},
     {"line"},
     {"images", "batches", "checkpoint", "own_data"},

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistnet import config as configs
-from mnistnet.config import Config
 from mnistnet.errors import ConfigError
 from mnistnet.registry import DATASETS
+from mnistnet.schema import Config, EarlyStopping
 from tests.conftest import ROOT
 
 BAD = {
@@ -146,7 +146,7 @@ def test_overrides_beat_the_file_and_the_file_beats_the_defaults(tmp_path: Path)
     assert config.layer_sizes == (784, 5, 10)
     assert configs.load(path, ["optimizer=sgd"]) == configs.load(path, ["optimizer.beta1=0.1", "optimizer=sgd"])
     assert configs.load(None, ["schedule.name=step"]).schedule == configs.load(None, ["schedule=step"]).schedule
-    assert configs.load(None, ["early_stopping.patience=3"]).early_stopping == configs.EarlyStopping(patience=3)
+    assert configs.load(None, ["early_stopping.patience=3"]).early_stopping == EarlyStopping(patience=3)
 
 
 @pytest.mark.parametrize(
@@ -199,6 +199,18 @@ def test_the_schema_accepts_what_loads_and_refuses_what_does_not() -> None:
         validator.validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     for bad in ({"epochs": "ten"}, {"epoch": 1}, {"optimizer": "adma"}, {"optimizer": {"name": "sgd", "beta1": 1}}):
         assert not validator.is_valid(bad)
+
+
+def test_the_schema_says_what_each_key_and_section_means() -> None:
+    definitions = configs.json_schema()["$defs"]
+    described = {
+        f"{name}.{key}": value for name, each in definitions.items() for key, value in each["properties"].items()
+    }
+    assert {"Config.epochs", "Adam.beta1", "OneCycle.warmup", "Simard2003.sigma", "EarlyStopping.patience"} <= set(
+        described
+    )
+    for key, value in (definitions | described).items():
+        assert value.get("description") or key.endswith(".name"), key
 
 
 def test_data_sets_in_the_config_are_those_in_the_registry() -> None:

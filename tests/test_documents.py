@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from mnistnet.cli import COMMANDS, cli
 from mnistnet.config import Config
-from scripts import commands
+from scripts import commands, config_reference
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,6 +75,11 @@ def test_every_command_is_in_the_readme(command: str) -> None:
 
 def test_the_page_of_commands_says_what_help_says() -> None:
     assert commands.PAGE.read_text(encoding="utf-8") == commands.page()
+
+
+def test_the_page_of_the_config_says_what_the_schema_says() -> None:
+    page = config_reference.PAGE.read_text(encoding="utf-8")
+    assert config_reference.page(page) == page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import gates, pairs, report
+from benchmarks import front_page, gates, pairs, report
 from benchmarks.pairs import Ended
 from mnistnet import config as configs
+from mnistnet import recipes
+from mnistnet.registry import DATASETS, FASHION_MNIST
 from tests.conftest import ROOT
+from tests.mirror import refused_port
 
 FOUND = report.read(gates.RESULTS)
 ABOUT = {
@@ -44,6 +48,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         return Ended(f'{{"epoch": 1}}\n{json.dumps({"test_accuracy": accuracy})}\n', 1.5, 2.5, 0.0)
 
     monkeypatch.setattr(gates, "run", run)
+    monkeypatch.setattr(gates, "missing", lambda dataset: None)
     return accuracies
 
 
@@ -67,6 +72,32 @@ def test_the_long_one_is_trained_only_when_asked_for(trainings: dict[str, float]
     assert [one["config"] for one in report.read(tmp_path / "gates.json")["rows"]] == [*short, *gates.LONG]
 
 
+def test_a_config_without_its_data_is_left_out_with_the_reason_and_the_others_go_on(
+    trainings: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings["quick_99"] = 1.0
+    monkeypatch.setattr(gates, "missing", lambda dataset: "no mirror" if dataset == "fashion_mnist" else None)
+    words = ["--only", "quick_99", "--only", "fashion", "--patience", "0", "--results", str(tmp_path / "gates.json")]
+    result = CliRunner().invoke(gates.main, words)
+    assert result.exit_code == 0, result.output
+    assert "fashion: not trained, for its data is not here and could not be fetched (no mirror)\n" in result.output
+    assert [one["config"] for one in report.read(tmp_path / "gates.json")["rows"]] == ["quick_99"]
+
+
+def test_data_is_missing_where_no_file_is_and_no_mirror_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = replace(FASHION_MNIST, mirrors=(f"http://127.0.0.1:{refused_port()}/",))
+    monkeypatch.setitem(DATASETS, "fashion_mnist", nowhere)
+    monkeypatch.setenv("MNISTNET_DATA_DIR", str(tmp_path))
+    reason = gates.missing("fashion_mnist")
+    assert reason is not None
+    assert "train-images-idx3-ubyte.gz" in reason
+    assert "\n" not in reason
+    monkeypatch.delenv("MNISTNET_DATA_DIR")
+    assert gates.missing("mnist") is None
+
+
 def test_every_gate_names_a_config_that_trains() -> None:
     for gate in gates.GATES:
         assert configs.load(ROOT / "configs" / f"{gate.config}.yaml").epochs > 0
@@ -86,7 +117,39 @@ def test_the_page_says_mean_and_range_and_what_other_programs_disturbed() -> Non
 
 def test_the_page_holds_exactly_what_the_committed_figures_say() -> None:
     page = gates.PAGE.read_text(encoding="utf-8")
-    assert report.replace_between(page, gates.BEGIN, gates.END, gates.text(FOUND)) == page
+    assert gates.page(page, FOUND) == page
+    assert all(f"`{name}`" in page for name in recipes.names())
+
+
+def test_the_front_page_holds_exactly_what_the_committed_figures_say() -> None:
+    readme = front_page.PAGE.read_text(encoding="utf-8")
+    assert front_page.page(readme, FOUND, report.read(report.RESULTS), report.read(report.CURVES)) == readme
+
+
+def test_the_front_page_shows_what_was_measured_and_nothing_else() -> None:
+    calm, busy = row("speedrun", 0.981, 0.983), row("3blue1brown", 0.95, others=0.8)
+    text = front_page.networks({"rows": [calm], "imports": None})
+    assert "| `speedrun` | 784-128-10, label smoothing | 3 | 98.20 % (98.10 to 98.30) | 2 | 2.0 s |" in text
+    assert "other programs" not in text
+    assert "PyTorch" not in text
+    imports = {"seconds": [[2.0, 2.5], [1.5, 1.0], [1.0, 2.0]], "about": ABOUT}
+    text = front_page.networks({"rows": [calm, busy], "imports": imports})
+    assert "| `3blue1brown` | 784-16-16-10, sigmoid, quadratic cost, plain SGD | 30 | 95.00 % " in text
+    assert text.count("other programs") == 1
+    assert "1.50 s against 2.00 s" in text
+
+
+def test_the_front_page_says_who_wins_and_who_loses() -> None:
+    ratios = {("video", "pytorch"): 2.0, ("classic", "pytorch"): 1.04, ("video", "jax"): 0.5, ("classic", "jax"): 0.9}
+    rows = [{"workload": one, "peer": other, "ratio": ratio, "valid": True} for (one, other), ratio in ratios.items()]
+    rows.append({"workload": "wide", "peer": "jax", "ratio": 9.0, "valid": False})
+    widths = [("mnistnet", 16, 1.0), ("pytorch", 16, 2.0), ("mnistnet", 256, 1.0), ("pytorch", 256, 0.9)]
+    curve = [{"curve": "width", "peer": peer, "value": value, "seconds": took} for peer, value, took in widths]
+    text = front_page.speed({"rows": rows, "about": ABOUT}, {"rows": curve})
+    assert "| 784-16-16-10, sigmoid, quadratic cost, plain SGD | 100 | 2.00 | 0.50 |" in text
+    assert "9.00" not in text
+    assert "Of these 2, PyTorch is slower in 1, about as fast in 1. JAX is faster in all 2." in text
+    assert "Of hidden layers of 16 to 256 neurons, PyTorch is faster at 256." in text
 
 
 def test_the_committed_figures_keep_every_promise_that_was_measured() -> None:

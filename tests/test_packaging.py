@@ -1,8 +1,12 @@
 """What stands around the code agrees with it: version, tools, extras, what goes into a wheel."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import click
 import pytest
@@ -53,6 +57,29 @@ def test_what_ci_runs_tries_the_wheel_too() -> None:
 def test_completion_is_explained_for_each_shell(shell: str) -> None:
     page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
     assert f"_MNISTNET_COMPLETE={shell}_source mnistnet" in page
+
+
+def test_the_line_for_bash_completes_commands_options_and_files(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    line = re.search(r"^    (eval .*bash_source.*)$", page, re.MULTILINE)
+    assert line is not None
+    program = tmp_path / "mnistnet"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mnistnet "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    ask = 'COMP_WORDS=({}) COMP_CWORD={}; COMPREPLY=(); $asked mnistnet; echo "${{COMPREPLY[*]}}"'
+    script = [
+        line[1],
+        "compopt() { COMPREPLY=($*); }",  # bash has it only while somebody presses Tab
+        "asked=$(complete -p mnistnet | sed 's/.*-F \\([^ ]*\\) .*/\\1/')",
+        ask.format("mnistnet tr", 1),
+        ask.format("mnistnet eval --js", 2),
+        ask.format("mnistnet train --config x", 3),
+    ]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)], env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout.splitlines(), done.stderr) == (["train", "--json", "-o default"], "")
 
 
 @pytest.mark.parametrize("page", ["getting-started", "interchange"])

@@ -10,9 +10,9 @@ import numpy as np
 
 from mnistnet import checkpoint
 from mnistnet.checkpoint import Checkpoint
-from mnistnet.config import Config, EarlyStopping, Momentum
 from mnistnet.network import Network
 from mnistnet.schedules import Constant
+from mnistnet.schema import Config, EarlyStopping, Momentum
 
 GOLDEN = Path(__file__).parent / "version-1.npz"
 
