@@ -9,6 +9,7 @@ from mnistnet.functions import Array
 from mnistnet.ink import inked
 from mnistnet.morphology import Mask, expanded, extent, pool_factor, pooled, shapes
 
+TOWERING = 1.8  # times the height of the likeliest digit: what is no digit beside it
 TALL = 0.4  # of the tallest shape's height: what a shape has at least that may be a digit of its own
 SPECK = 0.04  # of the tallest shape's height: what is smaller both ways is dirt
 SHARED = 0.5  # of the narrower shape's columns: shapes above one another by so much are strokes of one digit
@@ -24,7 +25,7 @@ Piece = tuple[Mask, slice, slice]
 def digits_on(sheet: Sheet) -> list[tuple[Array, Box]]:
     """Return the ink of each digit on a sheet, as `ink.inked` does, and its box (left, top, right, bottom) there."""
     factor = pool_factor(sheet.mask)
-    masks = [expanded(small, factor, sheet.mask.shape) & sheet.mask for small in _digits(pooled(sheet.mask, factor))]
+    masks = [expanded(small, factor, sheet.mask.shape) & sheet.mask for small in _digits(sheet)]
     result = []
     for mask in masks:
         if mask.any():
@@ -35,17 +36,21 @@ def digits_on(sheet: Sheet) -> list[tuple[Array, Box]]:
 
 def holds_several(sheet: Sheet) -> bool:
     """Whether there is more than one digit's worth of shapes, alike in height and side by side."""
-    digits = [extent(mask) for mask in _digits(pooled(sheet.mask, pool_factor(sheet.mask)))]
+    digits = [extent(mask) for mask in _digits(sheet)]
     heights = [rows.stop - rows.start for rows, _ in digits]
     tops = [rows.start for rows, _ in digits]
     return len(digits) > 1 and min(heights) > 0.6 * max(heights) and max(tops) - min(tops) < 0.5 * max(heights)
 
 
-def _digits(mask: Mask) -> list[Mask]:
-    """Return a mask for each digit, from left to right."""
+def _digits(sheet: Sheet) -> list[Mask]:
+    """Return a mask for each digit, from left to right, reduced to the small side."""
+    factor = pool_factor(sheet.mask)
+    mask = pooled(sheet.mask, factor)
     pieces = [_piece(mask.shape, found) for found in shapes(mask)]
-    # The tallest that does not run off the picture sets the scale; where all do, the tallest of them.
+    # What runs off the picture is no digit, unless all do; nor is what towers over the likeliest one: a pen, a frame.
     inner = [piece for piece in pieces if not _at_edge(piece[0])] or pieces
+    rows, _ = extent(pooled(sheet.digit, factor))
+    inner = [piece for piece in inner if _height(piece) <= TOWERING * (rows.stop - rows.start)]
     if not inner:
         return []
     tallest = max(_height(piece) for piece in inner)

@@ -123,6 +123,13 @@ def test_a_line_of_digits_is_read_from_left_to_right(light: float, clear: Exampl
     assert predict("line.png", "--line").stdout.startswith("line.png: 20368   (2 ")
 
 
+def test_a_pen_beside_a_line_of_digits_is_not_read(clear: Examples) -> None:
+    page = np.pad(row(clear.images[[2, 0, 3]], 24), ((0, 0), (0, 60)), constant_values=240)
+    page[10:-10, -40:-30] = 60
+    Path("line.png").write_bytes(png(page))
+    assert said("line.png", "--line")["text"] == "203"
+
+
 def test_digits_that_touch_are_cut_where_they_are_thin(clear: Examples) -> None:
     bars = np.zeros((28, 28), np.uint8)
     bars[4:24, 12:16] = 255
