@@ -10,6 +10,7 @@ LEAST_SIDE = 56  # pixels; a smaller picture is enlarged before anything is told
 LEAST_CONTRAST = 0.12  # between ink and paper, of full black to white; less is a blank sheet
 NOISE = 5.0  # standard deviations of the paper's grain that ink must stand out by
 PAPER_SIDE, WIDEST_SIDE = 160, 64  # pixels of the small picture in which the paper is estimated; in the widest window
+SAMPLE = 60_000  # pixels that medians and quantiles are taken of
 # Of the picture's longer side: what is narrower is ink, what is wider is shadow, table, finger; tried in this order.
 WINDOWS = (0.06, 0.12, 0.2, 0.4)
 
@@ -43,7 +44,8 @@ def against_paper(page: Array, share: float = WINDOWS[-1]) -> Array:
     darkness: Array = 1 - page / np.maximum(local_paper(page, share), 0.05)
     # Where strokes are narrow, most is paper; a digit cropped to its ink may be most of its picture.
     most = share < WINDOWS[-1]
-    darkness -= np.median(darkness if most else darkness[darkness <= (darkness.min() + darkness.max()) / 2])
+    some = _sample(darkness)
+    darkness -= np.median(some if most else some[some <= (some.min() + some.max()) / 2])
     return darkness
 
 
@@ -81,22 +83,24 @@ def _median(values: Array) -> Array:
 
 def _upper_plane(values: Array) -> Array:
     """Return the plane that fits the lighter pixels of a picture in the least squares: ink is left out by and by."""
-    rows, columns = np.indices(values.shape).reshape(2, -1) / max(values.shape)
-    terms = np.stack([np.ones_like(rows), rows, columns], axis=1)
-    flat = values.ravel()
+    rows, columns = np.indices(values.shape, np.float32) / max(values.shape)
+    terms = np.stack([np.ones_like(rows), rows, columns])
+    few, flat = terms[:, ::2, ::2].reshape(3, -1), values[::2, ::2].ravel()
     kept = flat >= (flat.min() + flat.max()) / 2
     for _ in range(6):
-        plane = terms @ np.linalg.lstsq(terms[kept], flat[kept], rcond=None)[0]
-        distance = flat - plane
+        lighter = few * kept
+        plane = np.linalg.lstsq(lighter @ few.T, lighter @ flat, rcond=None)[0]
+        distance = flat - plane @ few
         kept = distance > -1.5 * max(float(distance[kept].std()), 0.01)
-    fitted: Array = plane.reshape(values.shape)
+    fitted: Array = np.tensordot(plane, terms, 1)
     return fitted
 
 
 def ink_threshold(darkness: Array) -> float | None:
     """Return the darkness that divides ink from paper, nearer to the paper; None if nothing stands out."""
     floor = max(LEAST_CONTRAST / 2, NOISE * grain(darkness))
-    candidates = darkness[darkness > floor]
+    some = _sample(darkness)
+    candidates = some[some > floor]
     if not candidates.size:
         return None
     pen = float(np.quantile(candidates, 0.98))
@@ -108,6 +112,12 @@ def grain(darkness: Array) -> float:
 
     The first is blind where the paper is as white as can be, the second where blur has made neighbours alike.
     """
-    lighter = -np.median(darkness[darkness <= 0])
-    neighbours = np.median(np.abs(np.diff(darkness, axis=1))) / 2**0.5
+    some = _sample(darkness)
+    lighter = -np.median(some[some <= 0])
+    neighbours = np.median(np.abs(np.diff(some, axis=1))) / 2**0.5
     return float(1.4826 * max(lighter, neighbours))
+
+
+def _sample(values: Array) -> Array:
+    """Return every so many rows of a large picture: for medians and quantiles they do."""
+    return values[:: max(1, values.size // SAMPLE)]
