@@ -17,6 +17,7 @@ from mnistnet.morphology import Indices, Mask, expanded, extent, pool_factor, po
 from mnistnet.paper import LEAST_SIDE, WINDOWS, filtered, out_of_grain, scaled
 from mnistnet.ruling import without_lines
 
+SEARCH_SIDE = 640  # pixels of the picture in which the digit is looked for
 LEAST_PHOTO = 100  # pixels; in a smaller picture a narrow window shows nothing but edges
 MOST_SHAPES = 4  # of one window that take part
 SAME = 0.6  # of two boxes together, what both cover if they hold the same shape
@@ -59,15 +60,33 @@ def find_ink(grey: Array) -> Sheet | None:
     # In a few pixels all is edges, which would pass for grain.
     factor = -(-LEAST_SIDE // max(grey.shape))
     grey = np.clip(scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
-    groups: list[list[_Seen]] = []
-    for share in WINDOWS if max(grey.shape) >= LEAST_PHOTO else ():
-        for light in (False, True):
-            page = 1 - grey if light else grey
-            _vote(groups, [_seen(sheet, grey, share, light) for sheet in _inks(page, share)])
-    group = max(groups, key=_score, default=[])
-    if any(one.looks >= LEAST_LOOKS for one in group):
-        return _spokesman(group).sheet
+    if max(grey.shape) >= LEAST_PHOTO:
+        small = scaled(grey, min(1.0, SEARCH_SIDE / max(grey.shape)), Image.Resampling.BOX)
+        elected = _elected(small)
+        if elected is not None:
+            return elected.sheet if small.shape == grey.shape else _enlarged(elected, grey)
     return next(_inks(dark_on_light(grey), WINDOWS[-1]), None)
+
+
+def _elected(grey: Array) -> _Seen | None:
+    """Return the shape that the windows vote for, None where none looks like strokes."""
+    groups: list[list[_Seen]] = []
+    for share in WINDOWS:
+        for light in (False, True):
+            _vote(groups, _shapes_seen(grey, share, light))
+    group = max(groups, key=_score, default=[])
+    return _spokesman(group) if any(one.looks >= LEAST_LOOKS for one in group) else None
+
+
+def _enlarged(elected: _Seen, grey: Array) -> Sheet:
+    """Return a shape found in a reduced picture as the large one has it."""
+    seen = _shapes_seen(grey, elected.window, elected.light)
+    best = max(seen, key=lambda one: _overlap(one.box, elected.box), default=elected)
+    return best.sheet if _overlap(best.box, elected.box) >= SAME else elected.sheet
+
+
+def _shapes_seen(grey: Array, share: float, light: bool) -> list[_Seen]:
+    return [_seen(sheet, grey, share, light) for sheet in _inks(1 - grey if light else grey, share)]
 
 
 def _vote(groups: list[list[_Seen]], seen: list[_Seen]) -> None:
