@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1 << 20  # bytes
-THREADS = 4
 FILES = {
     "/": ("index.html", "text/html"),
     "/demo.css": ("demo.css", "text/css"),
@@ -46,6 +45,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
+NOT_A_MESSAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 STATUS = {ForgottenError: 410, ImageError: 422, DivergedError: 422, UsageError: 400}
 
 
@@ -181,8 +181,8 @@ def create_app(exhibit: Exhibit, hosts: "Hosts") -> "Flask":
         kind, reply = api.calls[name]
         try:
             message = msgspec.json.decode(request.get_data(cache=False), type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RefusedError(400, f"not a request for /api/{name}: {str(error)[:200]}") from None
+        except NOT_A_MESSAGE as error:
+            raise RefusedError(400, f"not a request for /api/{name}: {' '.join(str(error).split())[:200]}") from None
         return answer(200, reply(message))
 
     @app.errorhandler(RefusedError)
@@ -205,6 +205,16 @@ def create_app(exhibit: Exhibit, hosts: "Hosts") -> "Flask":
         return answer(500, {"error": "internal error; the terminal that serves this page says more"})
 
     return app
+
+
+def takes_long(path: str, body: bytes) -> bool:
+    """Return whether a request is one that may take a second: a lesson, a judgement, or a picture to read."""
+    if path != "/api/think":
+        return path in ("/api/judge", "/api/learn")
+    try:
+        return msgspec.json.decode(body, type=messages.Think).picture is not None
+    except NOT_A_MESSAGE:
+        return False
 
 
 def _image(pixels: bytes | None) -> npt.NDArray[np.uint8]:
