@@ -18,10 +18,9 @@ from mnistnet import averaging, checkpoint, datasets, pretrained, registry
 from mnistnet.cli import cli
 from mnistnet.datasets import Examples
 from mnistnet.demo import exhibit as exhibits
-from mnistnet.demo import sessions, teaching, thinking
+from mnistnet.demo import teaching, thinking
 from mnistnet.demo.exhibit import Exhibit
 from mnistnet.demo.server import FILES, Hosts, create_app
-from mnistnet.demo.sessions import ForgottenError, Sessions
 from mnistnet.errors import DivergedError, UsageError
 from mnistnet.nudges import in_float64, of_example
 from tests.conftest import ROOT
@@ -168,41 +167,6 @@ def test_a_rate_too_high_teaches_nothing_and_says_so() -> None:
     with pytest.raises(DivergedError, match="with a rate of 100 the network's numbers grow too large"):
         teaching.learn(network, teaching.alone(some_examples(784, 10, 1).images[0], 4, 5), 100)
     assert (network.parameters == before).all()
-
-
-def test_copies_are_bounded_in_number_and_age() -> None:
-    now, network = [0.0], in_float64(small((5, 3, 2), "relu", "cross_entropy"))
-    visitors = Sessions(network, seed=1, clock=lambda: now[0])
-    with visitors.pupil(None) as (first, pupil):
-        pupil.network.parameters += 1
-    assert (network.parameters != pupil.network.parameters).all()
-    tokens = []
-    for _ in range(sessions.MOST - 1):
-        with visitors.pupil(None) as (token, _):
-            tokens.append(token)
-    with visitors.network(first):
-        pass  # asked for again, so it is not the one to go
-    with visitors.pupil(None):
-        pass
-    assert len(visitors) == sessions.MOST
-    with pytest.raises(ForgottenError), visitors.network(tokens[0]):
-        pass
-    now[0] += sessions.AGE - 1
-    with visitors.network(first) as own:
-        assert own is pupil.network
-    now[0] += 2
-    with visitors.pupil(None):
-        assert len(visitors) == 2
-
-
-def test_large_networks_are_kept_in_smaller_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = in_float64(small((5, 3, 2), "relu", "cross_entropy"))
-    monkeypatch.setattr(sessions, "MEMORY", 6 * network.parameters.nbytes)
-    visitors = Sessions(network)
-    for _ in range(9):
-        with visitors.pupil(None):
-            pass
-    assert len(visitors) == 6
 
 
 def test_the_judges_are_a_thousand_spread_over_the_test_images(mnist_test: Examples) -> None:

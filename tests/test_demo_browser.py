@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from mnistnet.datasets import Examples
 from mnistnet.images import digit_from_bytes
@@ -221,6 +221,21 @@ def test_of_a_large_network_the_most_active_neurons_are_followed_whatever_is_dra
             page.click("#next")
             expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
         expect(page.locator(".gallery canvas")).to_have_count(16)
+        page.close()  # before the server ends, which it may still be asking
+
+
+def test_a_pad_that_is_cleared_while_it_is_asked_about_asks_nothing_more(visit: OpenPage) -> None:
+    page, held = settled(drawn_two(visit)), list[Route]()
+    page.click("#next")
+    expect(page.locator("#story .count")).to_have_text("Step 1 of 5")
+    page.route("**/api/wish", lambda route: held.append(route))
+    with page.expect_request("**/api/wish"):
+        draw(page, DIGITS[1])  # over the 2
+    page.click("#clear")
+    with page.expect_response("**/api/wish"):
+        held[0].continue_()
+    page.wait_for_timeout(150)  # what was asked of an empty pad would be refused by now, and said on the console
+    expect(page.locator("#answer")).to_have_text("No digit yet.")
 
 
 def test_two_visitors_teach_networks_of_their_own(visit: OpenPage) -> None:

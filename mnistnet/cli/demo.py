@@ -4,7 +4,7 @@ import socket
 import threading
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -96,21 +96,11 @@ def _serve(app: "Flask", listener: socket.socket) -> threading.Thread:
     """Serve the page from threads that end with the program."""
     import logging
 
-    from waitress.server import create_server
-
-    from mnistnet.demo.server import LARGEST_BODY, THREADS
+    from mnistnet.demo.connections import Server
+    from mnistnet.demo.server import takes_long
 
     logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it would report that visitors come and go
-    settings: dict[str, Any] = {
-        "threads": THREADS,
-        "ident": None,
-        "connection_limit": 250,
-        "channel_timeout": 30,
-        "asyncore_use_poll": True,
-        # Larger bodies are refused before they are read; up to here the page's own words are better.
-        "max_request_body_size": 4 * LARGEST_BODY,
-    }
-    server = create_server(app, sockets=[listener], **settings)
+    server = Server(app, listener, takes_long)
     thread = threading.Thread(target=server.run, name="mnistnet-demo", daemon=True)
     thread.start()
     return thread

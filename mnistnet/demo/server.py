@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1 << 20  # bytes
-THREADS = 4
 FILES = {
     "/": ("index.html", "text/html"),
     "/demo.css": ("demo.css", "text/css"),
@@ -46,6 +45,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
+NOT_A_MESSAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 STATUS = {ForgottenError: 410, ImageError: 422, DivergedError: 422, UsageError: 400}
 
 
@@ -100,9 +100,8 @@ class Api:
         if (message.picture is None) == (message.pixels is None):
             raise UsageError("expected either picture or pixels")
         pixels = self._seen(message.picture) if message.pixels is None else _image(message.pixels)
-        with self._sessions.network(message.session) as network:
-            thought = thinking.think(network, pixels, self._exhibit.temperature)
-        return {"pixels": pixels.tobytes(), **thought}
+        network = self._sessions.network(message.session)
+        return {"pixels": pixels.tobytes(), **thinking.think(network, pixels, self._exhibit.temperature)}
 
     def _seen(self, picture: bytes | None) -> npt.NDArray[np.uint8]:
         # One at a time: a large picture takes a few hundred MB while it is decoded.
@@ -111,26 +110,26 @@ class Api:
 
     def wish(self, message: messages.Wish) -> dict[str, Any]:
         """Return the backward pass."""
-        with self._sessions.network(message.session) as network:
-            return thinking.look_back(network, _image(message.pixels), message.label, message.neuron)
+        network = self._sessions.network(message.session)
+        return thinking.look_back(network, _image(message.pixels), message.label, message.neuron)
 
     def judge(self, message: messages.Judge) -> dict[str, Any]:
         """Return how good the visitor's network is."""
-        with self._sessions.network(message.session) as network:
-            return teaching.report(network, self._exhibit.judges, _image(message.pixels), message.label)
+        network = self._sessions.network(message.session)
+        return teaching.report(network, self._exhibit.judges, _image(message.pixels), message.label)
 
     def learn(self, message: messages.Learn) -> dict[str, Any]:
         """Teach the visitor's copy, and return how good it is then, with its session."""
         pixels, exhibit = _image(message.pixels), self._exhibit
         if message.label >= len(exhibit.labels):
             raise UsageError(f"label {message.label}: expected 0 to {len(exhibit.labels) - 1}")
-        with self._sessions.pupil(message.session) as (session, pupil):
+        with self._sessions.lesson(message.session) as (session, network, random):
             if message.at_random:
-                batches = teaching.at_random(exhibit.train, pupil.random, message.times)
+                batches = teaching.at_random(exhibit.train, random, message.times)
             else:
                 batches = teaching.alone(pixels, message.label, message.times)
-            teaching.learn(pupil.network, batches, message.rate)
-            return {"session": session, **teaching.report(pupil.network, exhibit.judges, pixels, message.label)}
+            teaching.learn(network, batches, message.rate)
+            return {"session": session, **teaching.report(network, exhibit.judges, pixels, message.label)}
 
     def forget(self, message: messages.Forget) -> dict[str, Any]:
         """Drop a visitor's copy."""
@@ -182,8 +181,8 @@ def create_app(exhibit: Exhibit, hosts: "Hosts") -> "Flask":
         kind, reply = api.calls[name]
         try:
             message = msgspec.json.decode(request.get_data(cache=False), type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RefusedError(400, f"not a request for /api/{name}: {str(error)[:200]}") from None
+        except NOT_A_MESSAGE as error:
+            raise RefusedError(400, f"not a request for /api/{name}: {' '.join(str(error).split())[:200]}") from None
         return answer(200, reply(message))
 
     @app.errorhandler(RefusedError)
@@ -206,6 +205,16 @@ def create_app(exhibit: Exhibit, hosts: "Hosts") -> "Flask":
         return answer(500, {"error": "internal error; the terminal that serves this page says more"})
 
     return app
+
+
+def takes_long(path: str, body: bytes) -> bool:
+    """Return whether a request is one that may take a second: a lesson, a judgement, or a picture to read."""
+    if path != "/api/think":
+        return path in ("/api/judge", "/api/learn")
+    try:
+        return msgspec.json.decode(body, type=messages.Think).picture is not None
+    except NOT_A_MESSAGE:
+        return False
 
 
 def _image(pixels: bytes | None) -> npt.NDArray[np.uint8]:

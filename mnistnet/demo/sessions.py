@@ -25,12 +25,15 @@ class ForgottenError(MnistnetError):
 
 @dataclass
 class Pupil:
-    """A copy of the network, and the random numbers that choose what it learns from. Use it with its lock held."""
+    """A visitor's copy of the network, and the random numbers that choose what it learns from.
+
+    What was taught takes the place of `network` in one step, so whoever asks it need not wait for a lesson to end.
+    """
 
     network: Network
     random: np.random.Generator
     used: float
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lesson: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Sessions:
@@ -46,25 +49,28 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._pupils)
 
-    @contextmanager
-    def network(self, token: str | None) -> Iterator[Network]:
-        """Give the network to ask: the visitor's copy, or without a token the original. Raises ForgottenError."""
-        if token is None:
-            yield self._network
-            return
-        pupil = self._find(token)
-        with pupil.lock:
-            yield pupil.network
+    def network(self, token: str | None) -> Network:
+        """Return the network to ask: the visitor's copy, or without a token the original. Raises ForgottenError."""
+        return self._network if token is None else self._find(token).network
 
     @contextmanager
-    def pupil(self, token: str | None) -> Iterator[tuple[str, Pupil]]:
-        """Give the visitor's copy to teach, with its token; without one a new copy. Raises ForgottenError."""
+    def lesson(self, token: str | None) -> Iterator[tuple[str, Network, np.random.Generator]]:
+        """Give a copy to teach, with its token and random numbers; without a token a new one. Raises ForgottenError.
+
+        What it was taught counts when the block ends well; otherwise nothing has happened, and no copy was added.
+        """
         if token is None:
-            token, pupil = self._new()
+            with self._lock:
+                pupil = Pupil(self._network, np.random.default_rng(self._seeds.spawn(1)[0]), self._clock())
         else:
             pupil = self._find(token)
-        with pupil.lock:
-            yield token, pupil
+        named = token or secrets.token_urlsafe(18)
+        with pupil.lesson:
+            taught = in_float64(pupil.network)
+            yield named, taught, pupil.random
+            pupil.network = taught
+        if token is None:
+            self._add(named, pupil)
 
     def forget(self, token: str) -> None:
         """Drop a copy, if it is still there."""
@@ -81,15 +87,13 @@ class Sessions:
             self._pupils.move_to_end(token)
             return pupil
 
-    def _new(self) -> tuple[str, Pupil]:
+    def _add(self, token: str, pupil: Pupil) -> None:
         with self._lock:
             self._forget_old()
             while len(self._pupils) >= self._most:
                 self._pupils.popitem(last=False)
-            token = secrets.token_urlsafe(18)
-            random = np.random.default_rng(self._seeds.spawn(1)[0])
-            self._pupils[token] = Pupil(in_float64(self._network), random, self._clock())
-            return token, self._pupils[token]
+            pupil.used = self._clock()
+            self._pupils[token] = pupil
 
     def _forget_old(self) -> None:
         oldest = self._clock() - AGE

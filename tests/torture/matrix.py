@@ -36,31 +36,55 @@ def pythons() -> Iterator[tuple[str, str]]:
                 break
 
 
-def oldest() -> list[str]:
-    """Return a constraint `name==version` for each lower bound in pyproject.toml."""
+def oldest() -> dict[str, str]:
+    """Return the lower bound of everything in pyproject.toml, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     pairs = [re.match(r"([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?>=([0-9.]+)", line) for line in wanted]
-    return [f"{pair[1]}=={pair[2]}" for pair in pairs if pair and not pair[1].startswith(NOT_OURS)]
+    return {pair[1]: pair[2] for pair in pairs if pair and not pair[1].startswith(NOT_OURS)}
 
 
-def install(version: str, program: str, which: str) -> Path | str:
-    """Return the Python of a job's environment, or the sentence that says why there is none."""
+def environment(version: str, program: str, which: str) -> Path:
+    """Return the Python of a job's environment, which is made when there is none."""
     folder = ROOT / f".venv-{version}-{which}"
-    python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([program, "-m", "venv", str(folder)], check=True)
-    limits = folder / "constraints.txt"
-    limits.write_text("\n".join(oldest() if which == "oldest" else []), encoding="utf-8")
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
-    # Only wheels: an old release without one for this Python would have to be compiled, and was never meant for it.
-    done = subprocess.run(
-        [*pip, "--constraint", str(limits), "--editable", f"{ROOT}[dev]"], capture_output=True, text=True
-    )
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        return lines[0].removeprefix("ERROR: ") if lines else "pip failed"
-    return python
+    if not (folder / "constraints.txt").exists():  # nor is one whole that was stopped while it was made
+        subprocess.run([program, "-m", "venv", "--clear", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+def install(python: Path, limits: dict[str, str]) -> str | None:
+    """Install what the tests need, at exactly these versions; return why that cannot be done, or None.
+
+    Only wheels: an old release without one for this Python would have to be compiled, and was never meant for it. In
+    its place the oldest later one that has a wheel is put into `limits`.
+    """
+    file = python.parent.parent / "constraints.txt"
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
+    while True:
+        file.write_text("".join(f"{name}=={limit}\n" for name, limit in limits.items()), encoding="utf-8")
+        command = [*pip, "install", "--only-binary", ":all:", "--constraint", str(file), "--editable", f"{ROOT}[dev]"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode == 0:
+            return None
+        said = done.stdout + done.stderr
+        conflict = re.search(r"The user requested \(constraint\) ([\w.-]+)==(\S+)", said)
+        later = _later(pip, conflict[1], limits[conflict[1]]) if conflict else None
+        if not conflict or not later:
+            return next((line for line in said.splitlines() if line.startswith("ERROR: ")), "pip failed")
+        limits[conflict[1]] = later
+
+
+def _later(pip: list[str], name: str, version: str) -> str | None:
+    """Return the oldest version after this one that has a wheel, which pip tells when it is asked for none of them."""
+    command = [*pip, "download", "--no-deps", "--only-binary", ":all:", f"{name}==0"]
+    said = subprocess.run(command, capture_output=True, text=True).stderr
+    found = re.search(r"\(from versions: ([\w., ]*)\)", said)
+    released = [other for other in (found[1].split(", ") if found else ()) if re.fullmatch(r"[0-9.]+", other)]
+    return next((other for other in released if _key(other) > _key(version)), None)
+
+
+def _key(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
 
 
 def main() -> int:
@@ -70,15 +94,19 @@ def main() -> int:
     for version, program in pythons():
         for which in ("oldest", "newest"):
             job = f"Python {version} with the {which} dependencies"
-            python = install(version, program, which)
-            if isinstance(python, str):
-                print(f"{job}: skipped, cannot be installed here: {python}", flush=True)
+            bounds = oldest() if which == "oldest" else {}
+            limits, python = dict(bounds), environment(version, program, which)
+            wrong = install(python, limits)
+            if wrong:
+                print(f"{job}: skipped, cannot be installed here: {wrong}", flush=True)
                 continue
+            later = ", ".join(f"{name} {limit}" for name, limit in limits.items() if limit != bounds[name])
+            job += f" (the oldest with a wheel: {later})" if later else ""
             log = python.parent.parent / "test.log"
             with log.open("w", encoding="utf-8") as stream:
-                environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+                settings = os.environ | {"PYTHONPYCACHEPREFIX": str(python.parent.parent / "cache")}
                 done = subprocess.run(
-                    [str(python), "-m", "pytest", *words], cwd=ROOT, stdout=stream, stderr=stream, env=environment
+                    [str(python), "-m", "pytest", *words], cwd=ROOT, stdout=stream, stderr=stream, env=settings
                 )
             last = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
             failed |= done.returncode != 0

@@ -767,7 +767,7 @@ const rate = () => 10 ** Number($("rate").value);
 async function judge() {
   const subject = { pixels: known.pixels, label: label() };
   const isStill = (other) => other?.pixels === subject.pixels && other.label === subject.label;
-  if (isStill(known.lessons[0])) return;
+  if (!subject.pixels || isStill(known.lessons[0])) return; // the pad may have been cleared while its wish was asked
   const found = await ask("judge", { ...subject, ...copy() });
   if (isStill({ pixels: known.pixels, label: label() })) known.lessons = [{ ...found, ...subject, steps: 0 }];
 }
