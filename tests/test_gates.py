@@ -152,9 +152,9 @@ def test_the_front_page_says_who_wins_and_who_loses() -> None:
     assert "Of hidden layers of 16 to 256 neurons, PyTorch is faster at 256." in text
 
 
-def test_the_committed_figures_keep_every_promise_that_was_measured() -> None:
+def test_the_committed_figures_keep_every_promise_but_those_that_take_hours() -> None:
     rows = {one["config"]: one for one in FOUND["rows"]}
-    assert rows.keys() >= {"speedrun", "quick_99"}
+    assert rows.keys() >= {gate.config for gate in gates.GATES} - {*gates.LONG}
     for gate in gates.GATES:
         if gate.config in rows:
             runs = rows[gate.config]["runs"]
