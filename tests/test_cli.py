@@ -1,11 +1,13 @@
 """The command line: what it prints where, its JSON, its exit codes; in this process and as a real one."""
 
+import ctypes
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mnistnet import __version__, checkpoint
-from mnistnet.cli import COMMANDS, cli
+from mnistnet.cli import COMMANDS, TerminatedError, _signals_as_exceptions, cli
 
 SMALL = [
     "--set",
@@ -259,6 +261,17 @@ def test_a_run_stopped_in_its_first_epoch_says_so(tmp_path: Path, mnist_dir: Pat
     assert training.returncode == code
     assert "stopped: no epoch was finished; continue with\n  mnistnet train --data-dir" in rest
     assert rest.rstrip().endswith("--resume")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_would_ignore_in_a_callback_from_c_is_not_lost(number: int, code: int) -> None:
+    heard: list[int] = []
+    callback = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(number))
+    with _signals_as_exceptions(heard):
+        callback()
+        with pytest.raises((KeyboardInterrupt, TerminatedError)):
+            time.sleep(5)
+    assert heard == [code, code]
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

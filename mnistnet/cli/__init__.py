@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
@@ -119,6 +120,15 @@ def _signals_as_exceptions(heard: list[int]) -> Iterator[None]:
         heard.append(130)
         raise KeyboardInterrupt
 
+    def again(lost: Any) -> None:
+        number = {KeyboardInterrupt: signal.SIGINT, TerminatedError: signal.SIGTERM}.get(lost.exc_type)
+        if number is None:
+            hook(lost)
+        else:
+            timer = threading.Timer(0.01, _send, [number])
+            timer.daemon = True
+            timer.start()
+
     wanted = {signal.SIGTERM: terminate}
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as behind a shell's `&`
         wanted[signal.SIGINT] = interrupt
@@ -127,11 +137,22 @@ def _signals_as_exceptions(heard: list[int]) -> Iterator[None]:
     except ValueError:  # not in the main thread: whoever embeds us handles signals
         yield
         return
+    # What is raised in a destructor or in a callback from C, Python ignores; so those that we raise there come again.
+    hook, sys.unraisablehook = sys.unraisablehook, again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _send(number: int) -> None:
+    """Send this process a signal, such that its main thread wakes up."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 @contextmanager
