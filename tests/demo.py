@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import cos, pi, sin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tests.conftest import ROOT
 
@@ -83,6 +84,22 @@ class Served:
         )
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
+
+    @property
+    def netloc(self) -> str:
+        """The address as a Host header names it."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The address as a socket takes it."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 80
+
+    def processor_seconds(self) -> float:
+        """Return how long the process has computed."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> int:
         """Return the most memory that the process has had at once, in bytes."""

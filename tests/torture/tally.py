@@ -12,6 +12,7 @@ PROMISES = {
     4: "what is downloaded is what was published",
     5: "two runs do not step on each other",
     6: "numbers stay sane",
+    7: "the page lets nobody in",
     8: "long runs stay flat",
     9: "it works where people are",
 }
