@@ -1,7 +1,8 @@
 """Who computes the trials: Dask, with a cluster of its own on this machine or one that is there. No scheduler of ours.
 
-Only as many trials are handed over as there are threads to run them. Dask blames a worker's death on everything that
-was handed to it, so a trial that waits in a queue would be blamed for its neighbour.
+Only as many trials are handed over as there are threads to run them, and in a cluster of our own a trial whose worker
+died is handed over anew by us. Dask blames a worker's death on everything that was handed to it and not reported yet,
+so a trial that waits in a worker's queue, as Dask's own second attempts may, would have its neighbour blamed.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 import socket
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 4.0  # seconds to wait for a scheduler to answer, and again for its first worker
 GLANCE = 1.0  # seconds between two looks at who is there
 SCHEMES = ("tcp", "tls", "ws", "wss")
-DEATHS = 1  # how many workers of our own cluster a trial may outlive
+ATTEMPTS = 2  # how many workers of our own cluster a trial may kill before it is given up
 
 
 def require(*, dashboard: bool = False) -> None:
@@ -51,7 +53,7 @@ def own_cluster(jobs: int, *, dashboard: bool = False) -> Iterator["Client"]:
     from distributed import Client, LocalCluster
 
     with _quiet(), ExitStack() as stack:
-        settings: dict[str, Any] = {"distributed.scheduler.allowed-failures": DEATHS}
+        settings: dict[str, Any] = {"distributed.scheduler.allowed-failures": 0}  # see `scores`
         if not dashboard:
             settings["distributed.scheduler.http.routes"] = []  # its server cannot be left out, but has nothing to say
         stack.enter_context(dask.config.set(settings))
@@ -117,6 +119,8 @@ def scores(client: "Client", jobs: Sequence[Job], until: float | None = None) ->
     Raises SweepError where no worker can run them, or the scheduler is lost. Closing this abandons what is running.
     """
     crew = _Crew(client, jobs[0])
+    attempts = ATTEMPTS if client.cluster else 1  # a cluster that was there has its own setting, which Dask obeys
+    deaths: Counter[str] = Counter()
     waiting = list(reversed(jobs))
     running: dict[Future, Job] = {}
     try:
@@ -132,6 +136,9 @@ def scores(client: "Client", jobs: Sequence[Job], until: float | None = None) ->
                 score = _score(job, future)
                 if score.outcome == "refused":
                     crew.refuse(score.worker, score.error or "")
+                    waiting.append(job)
+                elif score.outcome == "killed" and deaths[job.key] + 1 < attempts:
+                    deaths[job.key] += 1
                     waiting.append(job)
                 else:
                     yield score
