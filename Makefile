@@ -15,8 +15,8 @@ help:  ## list the targets
 train: $(VENV)/.installed  ## train on MNIST; a stopped run goes on where it was (CONFIG=configs/default.yaml)
 	$(BIN)/mnistnet train --config $(CONFIG) --resume
 
-test: $(VENV)/.installed-dev  ## run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev  ## run the tests, on all processors
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8
 
 torture: $(VENV)/.installed-dev  ## try each promise of docs/reliability.md in full (12 minutes), and write its figures
 	$(BIN)/python -m pytest -m torture tests/torture --record=benchmarks/reliability.json
