@@ -172,6 +172,18 @@ def test_after_a_minute_of_200_at_once_it_is_as_quick_and_as_small_as_before(tal
 
 
 @pytest.mark.torture
+@pytest.mark.parametrize(("how_many", "seconds"), [(200, 40), (600, 20)])
+def test_hundreds_who_take_their_time_hold_up_nobody(how_many: int, seconds: int, tally: Tally) -> None:
+    with page() as running, crowd("slow", running, seconds, how_many) as process:
+        meanwhile = median_ms(running, lambda _: process.poll() is None)
+        seen, after = seen_by(process), afterwards(running)
+        what = f"connections by {how_many} at once who drip, fall silent or never read, for {seconds} s"
+        tally.add(7, what, seen["tried"], 0, ms_meanwhile=meanwhile, ms_afterwards=after)
+        assert seen["tried"] >= how_many
+        assert max(meanwhile, after) < MEDIAN_MS
+
+
+@pytest.mark.torture
 @pytest.mark.timeout(600)
 def test_ctrl_c_ends_it_while_200_ask(tally: Tally) -> None:
     source, slowest, lost = random.Random(73), 0.0, []
