@@ -27,6 +27,7 @@ MOST_WIDE, MOST_TALL = 1.5, 8  # times its height, its width: a word, a pen besi
 THIN = 0.04  # of a digit's length: a stroke as thin as that or less, such as a frame's, counts the less
 LEAST_SIZE = 0.012  # of the picture's longer side: what a digit has at least
 AT_EDGE = 0.2  # what a shape counts that touches the picture's edge, against one that does not
+LIGHT_INK = 0.6  # what a light shape on dark counts: most are lit paper or a loop's inside, few are chalk
 DOUBTFUL = 0.5  # what a shape counts that is a blot, or too thick for its window, or too wide or tall
 LEAST_LOOKS = 0.4  # with less there is no digit; then the widest window alone says whether the sheet is blank
 AS_ALIKE = 0.05  # of boxes' overlaps, added up: a difference that does not count
@@ -102,18 +103,21 @@ def _vote(groups: list[list[_Seen]], seen: list[_Seen]) -> None:
 
 
 def _score(group: list[_Seen]) -> float:
-    """Return votes times looks: a long shape of strokes on even paper, not at the edge of the picture."""
+    """Return votes times looks: a long shape of dark strokes on even paper, not at the edge of the picture."""
     top, left, bottom, right = _spokesman(group).box
-    return float(len(group) * max(bottom - top, right - left) ** LONGER * max(one.looks for one in group))
+    likely = len(group) * (LIGHT_INK if group[0].light else 1)
+    return float(likely * max(bottom - top, right - left) ** LONGER * max(one.looks for one in group))
 
 
 def _spokesman(group: list[_Seen]) -> _Seen:
-    """Return the shape that is most like the others; of some that are as much so the one from the widest window.
+    """Return the shape that is most like the others; of some that are as much so the sharpest, from the widest window.
 
-    A narrow window may show a thick stroke's outline only, a wide one may add a shadow's edge or lose a thin stroke.
+    A narrow window may show a thick stroke's outline only, a wide one may add a shadow's edge or lose a thin stroke;
+    and where one takes a shadow for grain, it sees a page that was made small.
     """
     alike = [sum(_overlap(one.box, other.box) for other in group) for one in group]
-    return [one for one, much in zip(group, alike, strict=True) if much > max(alike) - AS_ALIKE][-1]
+    candidates = [one for one, much in zip(group, alike, strict=True) if much > max(alike) - AS_ALIKE]
+    return max(candidates, key=lambda one: (one.sheet.digit.size, one.window))
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
