@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from mnistnet import finding
 from mnistnet.finding import Sheet, find_ink, main_shapes
@@ -63,6 +63,15 @@ def test_a_shadows_edge_through_the_digit_is_not_a_part_of_it() -> None:
     assert is_the_seven(found(page))
 
 
+def test_the_inside_of_a_loop_in_shadow_is_not_taken_for_a_light_digit() -> None:
+    page, light = Image.new("L", (SIDE, SIDE), 200), Image.new("L", (SIDE, SIDE), 255)
+    for loop in ((92, 60, 148, 116), (86, 108, 154, 180)):
+        ImageDraw.Draw(page).ellipse(loop, outline=30, width=22)
+    ImageDraw.Draw(light).polygon([(100, SIDE), (120, 100), (SIDE, 80), (SIDE, SIDE)], fill=110)
+    shadow = np.asarray(light.filter(ImageFilter.GaussianBlur(3)), np.float32) / 255
+    assert found(Image.fromarray((np.asarray(page) * shadow).astype(np.uint8))) == pytest.approx((86, 60, 155, 181))
+
+
 def test_strokes_as_thick_as_the_widest_window_only_fits_are_found_whole() -> None:
     page = Image.new("L", (SIDE, SIDE), 230)
     ImageDraw.Draw(page).line(((120, 20), (120, 220)), fill=30, width=60)
@@ -91,10 +100,12 @@ def _only(mask: Mask, columns: slice) -> Mask:
 
 
 def test_of_what_windows_show_of_a_shape_the_most_usual_is_taken() -> None:
-    def seen(window: float, right: float) -> finding._Seen:
-        empty: Array = np.zeros((1, 1), np.float32)
+    def seen(window: float, right: float, pixels: int = 2) -> finding._Seen:
+        empty: Array = np.zeros((pixels, 1), np.float32)
         return finding._Seen(Sheet(empty, empty > 0, empty > 0), window, False, (0.2, 0.2, 0.6, right), 1.0)
 
     cut, whole, wide, blurred = seen(0.06, 0.5), seen(0.12, 0.6), seen(0.2, 0.6), seen(0.4, 0.8)
     assert finding._spokesman([cut, whole, wide, blurred]) is wide
     assert finding._spokesman([cut]) is cut
+    reduced = seen(0.4, 0.6, pixels=1)
+    assert finding._spokesman([cut, whole, wide, reduced]) is wide
