@@ -46,7 +46,7 @@ def test_of_two_trainings_into_one_folder_one_trains_and_the_other_is_refused(
 def test_the_lock_of_a_killed_process_blocks_nobody(tmp_path: Path, mnist_dir: Path, count: int, tally: Tally) -> None:
     lost, folder = 0, tmp_path / "run"
     for _ in range(count):
-        with real.started(real.train(folder, mnist_dir, *SMALL, "--set", "epochs=4000", "--resume")) as process:
+        with real.started(real.train(folder, mnist_dir, *SMALL, "--set", "epochs=4000", "--force")) as process:
             real.wait_for(lambda: (folder / ".lock.pid").exists(), process)
             note = folder / ".lock.pid"
             real.wait_for(lambda p=process, n=note: n.read_text().strip() == str(p.pid), process)  # type: ignore[misc]
