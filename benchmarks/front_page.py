@@ -142,7 +142,7 @@ def _verdict(title: str, ratios: list[float]) -> str:
 def _widths(width: Curve) -> str:
     """Say at which widths of one hidden layer PyTorch wins."""
     lost = [f"{value:,}" for value in width.values if width.get(THEIRS, value) < (1 - EQUAL) * width.get(OURS, value)]
-    where = f"PyTorch is faster at {' and '.join(lost)}" if lost else "PyTorch is faster nowhere"
+    where = f"PyTorch is faster at {'; '.join(lost)}" if lost else "PyTorch is faster nowhere"
     return f"Of hidden layers of {width.values[0]} to {width.values[-1]:,} neurons, {where}."
 
 
