@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= configs/default.yaml
+ON_ALL_PROCESSORS := --numprocesses logical --maxprocesses 8
 
 .DEFAULT_GOAL := help
 .PHONY: help train test torture test-matrix check bench gates pretrained docs docs-examples pages build package-test format clean
@@ -16,7 +17,7 @@ train: $(VENV)/.installed  ## train on MNIST; a stopped run goes on where it was
 	$(BIN)/mnistnet train --config $(CONFIG) --resume
 
 test: $(VENV)/.installed-dev  ## run the tests, on all processors
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8
+	$(BIN)/python -m pytest $(ON_ALL_PROCESSORS)
 
 torture: $(VENV)/.installed-dev  ## try each promise of docs/reliability.md in full (12 minutes), and write its figures
 	$(BIN)/python -m pytest -m torture tests/torture --record=benchmarks/reliability.json
@@ -24,7 +25,7 @@ torture: $(VENV)/.installed-dev  ## try each promise of docs/reliability.md in f
 	$(BIN)/python -m benchmarks.reliability
 
 test-matrix: $(VENV)/.installed-dev  ## run the tests under every Python here, with oldest and newest dependencies
-	$(BIN)/python -m tests.torture.matrix
+	$(BIN)/python -m tests.torture.matrix $(ON_ALL_PROCESSORS)
 
 check: $(VENV)/.installed-dev  ## check format, lint and types
 	$(BIN)/ruff format --check .

@@ -89,7 +89,7 @@ def _key(version: str) -> list[int]:
 
 def main() -> int:
     """Run all jobs, print a line for each."""
-    words = sys.argv[1:] or ["--numprocesses", "logical", "--maxprocesses", "8"]
+    words = sys.argv[1:]
     failed = False
     for version, program in pythons():
         for which in ("oldest", "newest"):

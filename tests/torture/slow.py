@@ -10,31 +10,39 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
-from itertools import cycle
+from itertools import cycle, islice
+from typing import NamedTuple
 
-HEAD = "POST /api/think HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n"
-GET = "GET /demo.js HTTP/1.1\r\nHost: {}\r\n\r\n"
-WAYS: dict[str, tuple[Callable[[str], str], bytes]] = {
-    "drips a body": (lambda host: HEAD.format(host) + "Content-Length: 1000\r\n\r\n", b" "),
-    "drips a head": (HEAD.format, b"x"),
-    "starts a head": (lambda host: "POST", b""),
-    "says nothing": (lambda host: "", b""),
-    "reads nothing": (lambda host: 50 * GET.format(host), b""),
-}
+from tests.torture.hostile import request
+
+BODY = bytes(1000)
 
 
-async def dawdle(address: tuple[str, int], way: str, end: float) -> None:
+class Way(NamedTuple):
+    """What a visitor sends at first and then each second, and whether the answer is read."""
+
+    start: bytes
+    drip: bytes = b""
+    reads: bool = True
+
+
+def ways(netloc: str) -> list[Way]:
+    """Return the ways to take one's time: drip a body, drip a head, stop in a head, say nothing, read nothing."""
+    head = request(netloc, BODY, "POST /api/think HTTP/1.1").removesuffix(BODY)
+    pages = 50 * request(netloc, b"", "GET /demo.js HTTP/1.1", Connection=None)
+    return [Way(head, b" "), Way(head[:-2], b"x"), Way(b"POST"), Way(b""), Way(pages, reads=False)]
+
+
+async def dawdle(address: tuple[str, int], way: Way, end: float) -> None:
     """Connect, and take as long as the page allows."""
-    start, drip = WAYS[way]
     reader, writer = await asyncio.wait_for(asyncio.open_connection(*address, limit=1 << 10), 10)
     try:
-        writer.write(start(f"{address[0]}:{address[1]}").encode())
+        writer.write(way.start)
         while time.monotonic() < end and not writer.is_closing():
             await asyncio.sleep(1)
-            writer.write(drip)
+            writer.write(way.drip)
             with contextlib.suppress(TimeoutError):
-                if way != "reads nothing" and not await asyncio.wait_for(reader.read(1 << 16), 0.01):
+                if way.reads and not await asyncio.wait_for(reader.read(1 << 16), 0.01):
                     return
     finally:
         writer.transport.abort()
@@ -44,7 +52,7 @@ async def storm(address: tuple[str, int], seconds: float, how_many: int) -> int:
     """Let all of them in at once, and return how many connections they have made."""
     end, made = time.monotonic() + seconds, 0
 
-    async def visitor(way: str) -> None:
+    async def visitor(way: Way) -> None:
         nonlocal made
         while time.monotonic() < end:
             made += 1
@@ -52,7 +60,7 @@ async def storm(address: tuple[str, int], seconds: float, how_many: int) -> int:
                 await dawdle(address, way, end)
             await asyncio.sleep(1)
 
-    await asyncio.gather(*(visitor(way) for way, _ in zip(cycle(WAYS), range(how_many), strict=False)))
+    await asyncio.gather(*map(visitor, islice(cycle(ways(f"{address[0]}:{address[1]}")), how_many)))
     return made
 
 
