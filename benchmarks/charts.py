@@ -22,7 +22,7 @@ LINES = {"mnistnet": ("#D55E00", "o", "-"), "pytorch": ("#0072B2", "s", "--")}
 LABELS = {
     "width": "neurons in the hidden layer",
     "batch": "images in a batch",
-    "threads": "threads, on 784-800-800-10",
+    "threads": "processors, on 784-800-800-10",
     "seconds": "seconds for 60,000 images",
     "peak_mb": "peak memory, MB",
     "gflops": "GFLOP/s of matrix products",

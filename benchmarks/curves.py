@@ -135,7 +135,7 @@ class Stopwatch:
 
 
 def _train_ours(point: Point, images: Bytes, labels: Bytes, stopwatch: Stopwatch) -> None:
-    # Left to itself a small step keeps to one thread; the curve over threads says how many.
+    # Left to itself a small step keeps to one process; the curve over threads says how many.
     threads: int | Literal["auto"] = point.threads if point.curve == "threads" else "auto"
     peer = Mnistnet(point.workload, images, labels, "float32", threads, stopwatch)
     for epoch in count(1):

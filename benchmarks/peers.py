@@ -20,8 +20,10 @@ from benchmarks.workloads import Indices, Workload, parameters_of
 from mnistnet import training
 from mnistnet.datasets import Examples
 from mnistnet.functions import Array
+from mnistnet.memory import shared_zeros
 from mnistnet.optimizers import OPTIMIZERS
-from mnistnet.steps import Stepper, Team
+from mnistnet.steps import Stepper
+from mnistnet.team import Team
 
 
 class Peer(Protocol):
@@ -63,7 +65,7 @@ class Mnistnet:
 
 
 class MnistnetSteps:
-    """The step inside our training loop, shared among all threads, in float64: what the proof looks at."""
+    """The step inside our training loop, shared among all processes, in float64: what the proof looks at."""
 
     name = "mnistnet"
 
@@ -73,21 +75,29 @@ class MnistnetSteps:
         self._network.parameters[...] = workload.network().parameters
         self._inputs = images.astype(dtype) / 255
         self._targets: Array = np.eye(workload.layer_sizes[-1], dtype=dtype)[labels]
+        self._columns = workload.layer_sizes[0], workload.layer_sizes[-1], workload.layer_sizes[-1]
 
     def epoch(self, order: Indices) -> float:
         """Train one epoch with an optimizer at rest."""
         network, size, total = self._network, self._workload.batch_size, 0.0
-        gradient = np.zeros_like(network.parameters)
+        gradient = shared_zeros(network.parameters.shape, network.dtype)
         optimizer = OPTIMIZERS[self._workload.optimizer](network.parameters, gradient, network.weight_count)
         sizes = [rows for rows in (size, len(order) % size) if rows]
+        inputs, targets, logits = (shared_zeros((size, columns), network.dtype) for columns in self._columns)
         with Team(self._threads) as team:
             stepper = Stepper(network, optimizer, gradient, sizes, team)
+
+            def work(part: int, rows: float) -> None:
+                n = int(rows)
+                stepper.walk(part, inputs[:n], targets[:n], (), [self._workload.learning_rate], logits[:n])
+
+            team.start(work)
             for start in range(0, len(order), size):
                 batch = order[start : start + size]
-                targets = self._targets[batch]
-                logits = np.empty_like(targets)
-                stepper.run(self._inputs[batch], targets, (), [self._workload.learning_rate], logits)
-                total += float(network.loss.costs(logits, targets).sum())
+                n = len(batch)
+                inputs[:n], targets[:n] = self._inputs[batch], self._targets[batch]
+                team.run(n)
+                total += float(network.loss.costs(logits[:n], targets[:n]).sum())
         return total / len(order)
 
     def weights(self) -> list[Array]:

@@ -12,18 +12,18 @@ from pathlib import Path
 
 STAT = Path("/proc/stat")
 CALM = 0.1  # cores that others may be using
-TICKS = 0.02  # seconds by which the system's count may be off
+TICKS = 0.03  # seconds by which the system's count may be off
 
 
 class Watch:
     """Tells how many cores' worth of work others have done since it was made; nothing where there is no /proc/stat."""
 
     def __init__(self) -> None:
-        self._began, self._own, self._all = time.perf_counter(), time.process_time(), _busy_seconds()
+        self._began, self._own, self._all = time.perf_counter(), _own_seconds(), _busy_seconds()
 
     def others(self) -> float:
-        """Return what all processes but this one have used, in cores: 1.0 is one core all the time."""
-        own, everything = time.process_time() - self._own, _busy_seconds() - self._all
+        """Return what all processes but this one and its helpers have used, in cores: 1.0 is one all the time."""
+        own, everything = _own_seconds() - self._own, _busy_seconds() - self._all
         return max(0.0, everything - own - TICKS) / (time.perf_counter() - self._began)
 
 
@@ -35,6 +35,21 @@ def wait_for_calm(patience: float, rest: float) -> None:
         time.sleep(rest)
         if watch.others() <= CALM or time.perf_counter() >= until:
             return
+
+
+def helpers() -> list[Path]:
+    """Return where the system tells of this process's children."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [Path("/proc") / child for task in tasks for child in task.read_text(encoding="ascii").split()]
+
+
+def _own_seconds() -> float:
+    """Return the processor time of this process and its children."""
+    ticks = 0
+    for helper in helpers():
+        fields = (helper / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_seconds() -> float:

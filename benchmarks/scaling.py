@@ -85,8 +85,8 @@ def _batch(batch: Curve) -> str:
         f"sake of a single image. Up to {bend:,} images larger batches pay ({ours[one] / ours[bend]:.0f} times as fast "
         f"as {one} by one; PyTorch {theirs[one] / theirs[bend]:.0f} times): the overhead is spread out, products grow "
         f"large enough to be efficient. There the curve bends, and an epoch takes {min(beyond.values()):.2f} to "
-        f"{max(beyond.values()):.2f} s whatever the batch, least with {min(beyond, key=beyond.__getitem__):,}: threads "
-        f"can share such steps, but their images and activations outgrow the caches, {_step_megabytes(bend):.1f} MB "
+        f"{max(beyond.values()):.2f} s whatever the batch, least with {min(beyond, key=beyond.__getitem__):,}: "
+        f"processes share such steps, but their images and activations outgrow the caches, {_step_megabytes(bend):.1f} MB "
         f"with {bend:,} images and {_step_megabytes(most):.0f} MB with {most:,}: passes over them go to memory. Peak "
         f"memory with {one} and with {most:,} images: {peaks[0]} and {peaks[1]} MB, PyTorch's {peaks[2]} and "
         f"{peaks[3]} MB."
@@ -95,14 +95,14 @@ def _batch(batch: Curve) -> str:
 
 def _threads(threads: Curve) -> str:
     gains = "; ".join(
-        f"{n} threads are {threads.growth(OURS, n, 1):.2f} times as fast, PyTorch's {threads.growth(THEIRS, n, 1):.2f}"
+        f"{n} are {threads.growth(OURS, n, 1):.2f} times as fast, PyTorch's {threads.growth(THEIRS, n, 1):.2f}"
         for n in threads.values[1:]
     )
     return (
-        f"**Threads** (`wide`). An epoch takes {threads.get(OURS, 1):.2f} s with one thread, PyTorch's "
+        f"**Processors** (`wide`). An epoch takes {threads.get(OURS, 1):.2f} s with one, PyTorch's "
         f"{threads.get(THEIRS, 1):.2f} s; {gains or 'there is one core'}. What is missing to the full gain are the two "
-        "meetings in each step, what the cores share of memory and caches, and the thread that prepares batches "
-        "meanwhile."
+        "meetings in each step, the weights and gradients that travel between the cores' caches, and the thread that "
+        "prepares batches beside a single process."
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peers import PEERS, PROVEN, Mnistnet, Peer
-from benchmarks.quiet import Watch
+from benchmarks.quiet import Watch, helpers
 from benchmarks.workloads import WORKLOADS, Workload, images_and_labels, order_of
 from mnistnet.functions import Array
 
@@ -72,9 +72,11 @@ def weights_after(peer: str, workload: str, steps: int, threads: int) -> list[Ar
 
 
 def peak_megabytes() -> float:
-    """Return the most memory (10^6 bytes) that this process has held at once."""
+    """Return the most memory (10^6 bytes) that this process has held at once, and what its helpers do not share."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    own = [line.split() for helper in helpers() for line in (helper / "smaps_rollup").read_text().splitlines()]
+    private = sum(int(words[1]) for words in own if words[0].startswith("Private_"))
+    return peak / 1e6 if sys.platform == "darwin" else (peak + private) * 1024 / 1e6
 
 
 def product_seconds(workload: Workload, images: int, threads: int) -> float:

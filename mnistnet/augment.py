@@ -2,8 +2,7 @@
 
 Each image is scaled, sheared, turned, shifted and bent. All of it is one question put to every output pixel: from
 which place of the original does its brightness come? The answers for a block of images are one matrix product,
-(random coefficients) @ (basis), and reading the brightness between four pixels is four gathers. NumPy's calls on
-large arrays release Python's lock, so this can run in a thread beside the training.
+(random coefficients) @ (basis), and reading the brightness between four pixels is four gathers (`sampler.py`).
 """
 
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from msgspec import Meta, Struct
 
 from mnistnet.functions import Array
+from mnistnet.sampler import Sampler
 
 Bytes = npt.NDArray[np.uint8]
 Rotation = Annotated[float, Meta(ge=0, le=180, description="degrees either way, at most")]
@@ -50,7 +50,6 @@ SigmaSpan = Annotated[
     Meta(description="pixels of the Gaussian that smooths the noise; of two, drawn between them"),
 ]
 
-BLOCK_PIXELS = 2**18  # worked on together: few Python calls, arrays near the cache's size, indices exact in float32
 GREY = 128  # between the pictures of a contact sheet
 
 
@@ -123,15 +122,26 @@ class Augmenter:
         self._normals = np.empty((rows, 2, len(self._basis) - 3), np.float32)
         self._noise = np.empty((2, rows if np.any(settings.alpha) else 0, 2, height, width), np.float32)
 
-    def __call__(self, images: Bytes, out: Array, random: np.random.Generator, labels: Bytes | None = None) -> None:
+    def __call__(
+        self,
+        images: Bytes,
+        out: Array,
+        random: np.random.Generator,
+        labels: Bytes | None = None,
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
         """Write distorted `images`, uint8 (n, pixels), into `out`, float32 (n, pixels), from 0 to 1.
 
-        `labels` (n,) tell which images are to be distorted less; without them none is.
+        `labels` (n,) tell which images are to be distorted less; without them none is. Of all blocks of images this
+        does one in `parts`, and draws the others' random numbers: all parts together do what one would do alone.
         """
-        for rows, coordinates in self.fields(len(images), random, labels):
+        for rows, coordinates in self.fields(len(images), random, labels, part, parts):
             self._sampler(images[rows], coordinates, out[rows])
 
-    def fields(self, n: int, random: np.random.Generator, labels: Bytes | None = None) -> Iterator[tuple[slice, Array]]:
+    def fields(
+        self, n: int, random: np.random.Generator, labels: Bytes | None = None, part: int = 0, parts: int = 1
+    ) -> Iterator[tuple[slice, Array]]:
         """Yield for `n` images, block by block, its rows and where each pixel's brightness comes from.
 
         That is float32 (rows, 2, pixels), in rows and columns from the centre of the first pixel, valid until the
@@ -142,11 +152,16 @@ class Augmenter:
         alpha = _drawn(settings.alpha, random, n).astype(np.float32)
         sigma = float(_drawn(settings.sigma, random, 1)[0])
         kernels = gaussian(self.shape[0], sigma), gaussian(self.shape[1], sigma)
-        for start in range(0, n, self._sampler.rows):
+        for number, start in enumerate(range(0, n, self._sampler.rows)):
             rows = slice(start, min(start + self._sampler.rows, n))
-            coordinates = self._smooth_coordinates(maps[rows], random)
-            if np.any(settings.alpha):
-                coordinates += self._smooth_noise(alpha[rows], kernels, random)
+            normals, noise = self._normals[: rows.stop - start], self._noise[0, : rows.stop - start]
+            random.standard_normal(out=normals, dtype=np.float32)
+            random.random(out=noise, dtype=np.float32)
+            if number % parts != part:
+                continue
+            coordinates = self._smooth_coordinates(maps[rows], normals)
+            if noise.size:
+                coordinates += self._smooth_noise(alpha[rows], kernels, noise)
             yield rows, coordinates
 
     def _maps(self, n: int, random: np.random.Generator, labels: Bytes | None) -> Array:
@@ -161,70 +176,24 @@ class Augmenter:
         maps[:, :, 0] += (np.array(self.shape) - 1) / 2
         return maps.astype(np.float32)
 
-    def _smooth_coordinates(self, maps: Array, random: np.random.Generator) -> Array:
+    def _smooth_coordinates(self, maps: Array, normals: Array) -> Array:
         """Return the coordinates by the affine maps and, if there is a grid, random B-splines."""
         n, terms = len(maps), len(self._basis)
-        coefficients, normals, coordinates = self._coefficients[:n], self._normals[:n], self._coordinates[:n]
+        coefficients, coordinates = self._coefficients[:n], self._coordinates[:n]
         coefficients[:, :, :3] = maps
-        if normals.size:
-            random.standard_normal(out=normals, dtype=np.float32)
-            np.multiply(normals, np.float32(self.settings.amplitude), out=coefficients[:, :, 3:])
+        np.multiply(normals, np.float32(self.settings.amplitude), out=coefficients[:, :, 3:])
         np.matmul(coefficients.reshape(2 * n, terms), self._basis, out=coordinates.reshape(2 * n, -1))
         return coordinates
 
-    def _smooth_noise(self, alpha: Array, kernels: tuple[Array, Array], random: np.random.Generator) -> Array:
+    def _smooth_noise(self, alpha: Array, kernels: tuple[Array, Array], noise: Array) -> Array:
         """Return the displacements of Simard et al. for as many images as `alpha` has, (n, 2, pixels)."""
         n, width = len(alpha), self.shape[1]
-        noise, half_smooth = self._noise[0, :n], self._noise[1, :n]
-        random.random(out=noise, dtype=np.float32)
+        half_smooth = self._noise[1, :n]
         noise -= np.float32(0.5)
         np.matmul(noise.reshape(-1, width), kernels[1], out=half_smooth.reshape(-1, width))
         np.matmul(kernels[0], half_smooth, out=noise)
         noise *= 2 * alpha[:, None, None, None]
         return noise.reshape(n, 2, -1)
-
-
-class Sampler:
-    """Reads images of `shape` between their pixels, at most `rows` images at a time. Outside an image it is black."""
-
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._height, self._width = height, width = shape
-        self._line = width + 2
-        frame = (height + 2) * self._line
-        self.rows = max(1, BLOCK_PIXELS // frame)
-        self._framed = np.zeros((self.rows, height + 2, self._line), np.float32)
-        self._origin = (np.arange(self.rows) * frame + self._line + 1).astype(np.float32)[:, None]
-        self._floor = np.empty((self.rows, 2, height * width), np.float32)
-        self._index = np.empty((self.rows, height * width), np.intp)
-        self._corners = np.empty((4, self.rows, height * width), np.float32)
-
-    def __call__(self, images: Bytes, coordinates: Array, out: Array) -> None:
-        """Write the brightness of `images`, uint8 (n, pixels), at `coordinates`, float32 (n, 2, pixels), into `out`.
-
-        Bilinear, divided by 255. Rows and columns count from the centre of the first pixel. Overwrites `coordinates`.
-        """
-        n = len(images)
-        framed, floor, index = self._framed[:n], self._floor[:n], self._index[:n]
-        framed[:, 1:-1, 1:-1] = images.reshape(n, self._height, self._width)
-        # Beyond a frame of black pixels all is black, and a place exactly on the frame has no share in the next.
-        for axis, side in enumerate((self._height, self._width)):
-            np.clip(coordinates[:, axis], -1, side, out=coordinates[:, axis])
-        np.floor(coordinates, out=floor)
-        below, right = np.subtract(coordinates, floor, out=coordinates).swapaxes(0, 1)
-        flat_index = floor[:, 0]
-        flat_index *= self._line
-        flat_index += floor[:, 1]
-        flat_index += self._origin[:n]
-        index[...] = flat_index
-        top_left, top_right, bottom_left, bottom_right = self._corners[:, :n]
-        pixels = framed.reshape(-1)
-        np.take(pixels, index, out=top_left, mode="clip")
-        np.take(pixels[1:], index, out=top_right, mode="clip")
-        np.take(pixels[self._line :], index, out=bottom_left, mode="clip")
-        np.take(pixels[self._line + 1 :], index, out=bottom_right, mode="clip")
-        top = _blend(top_left, top_right, right)
-        bottom = _blend(bottom_left, bottom_right, right)
-        np.divide(_blend(top, bottom, below), np.float32(255), out=out)
 
 
 def affine(rotation: Array, shear: Array, scale: Array, shift: Array) -> Array:
@@ -284,11 +253,3 @@ def _basis(shape: tuple[int, int], grid: int) -> Array:
 def _drawn(span: float | tuple[float, ...], random: np.random.Generator, n: int) -> Array:
     ends = span if isinstance(span, tuple) else (span,)
     return random.uniform(min(ends), max(ends), n)
-
-
-def _blend(one: Array, other: Array, share: Array) -> Array:
-    """Go from `one` towards `other` by `share`, and return the result, which takes the memory of `other`."""
-    other -= one
-    other *= share
-    other += one
-    return other

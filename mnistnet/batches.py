@@ -1,8 +1,11 @@
-"""Feeds a training with batches: shuffled, distorted if so asked, one chunk ahead of the network on a second core.
+"""Feeds a training with batches: shuffled, and distorted if so asked.
 
-A chunk is a run of whole batches, large enough that handing it over costs nothing. Gathering, casting and distorting
-release Python's lock, so a thread prepares the next chunk while the network learns from this one. Two buffers
-alternate; they are made once. What is random in a chunk depends on seed, epoch and the number of its first batch.
+A chunk is a run of whole batches, large enough that handing it over costs nothing. Processes that share the steps
+prepare each chunk together. Where one takes the steps alone, a thread prepares the next chunk on a second core while
+the network learns from this one: gathering, casting and distorting release Python's lock. Two buffers alternate; they
+are made once.
+
+What is random in a chunk depends on seed, epoch and the number of its first batch, not on who prepares it.
 """
 
 from collections.abc import Iterator
@@ -17,7 +20,10 @@ from mnistnet.augment import Augmenter
 from mnistnet.config import Config
 from mnistnet.datasets import Examples
 from mnistnet.functions import Array
+from mnistnet.memory import shared_zeros
 from mnistnet.randomness import Use, generator
+from mnistnet.steps import share_of
+from mnistnet.team import Team
 
 CHUNK = 2048  # examples; a chunk of MNIST is 6 MB as float32
 WHITE = np.float32(255)
@@ -29,12 +35,14 @@ class Chunk:
 
     A target is 1 at the label and 0 elsewhere, or a little less extreme by label smoothing. `masks` are dropout's:
     for each hidden layer (n, neurons), 0 where an activation is dropped, else 1 / (1 - its share of dropped ones).
+    `buffer` is the number of the buffer that holds all this.
     """
 
     inputs: Array
     targets: Array
     labels: npt.NDArray[np.uint8]
     masks: list[Array]
+    buffer: int
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -49,22 +57,30 @@ class Feeder:
     """Prepares chunks of `examples` as the config says. Close it, or use it as a context manager.
 
     A chunk holds at most `rows` examples and is valid until the next one is asked for: its memory is then reused.
+    With a `team`, each of its processes must ask for the same chunks at the same time.
     """
 
-    def __init__(self, examples: Examples, config: Config, batch_size: int) -> None:
-        self._examples, self._seed, self._batch_size = examples, config.seed, batch_size
+    def __init__(self, examples: Examples, config: Config, batch_size: int, team: Team | None = None) -> None:
+        self._examples, self._seed, self.batch_size = examples, config.seed, batch_size
+        self._team = team if team and team.size > 1 else None
         self.rows = min(batch_size * max(1, CHUNK // batch_size), len(examples))
-        buffers = 1 if self.rows == len(examples) else 2
         pixels, *hidden, classes = config.layer_sizes
-        self._bytes = np.empty((self.rows, pixels), np.uint8)
-        self._inputs = [np.empty((self.rows, pixels), np.float32) for _ in range(buffers)]
-        self._targets = [np.empty((self.rows, classes), np.float32) for _ in range(buffers)]
         self._dropped = config.dropout_shares
         sizes = hidden if self._dropped else []
-        self._masks = [[np.empty((self.rows, size), np.float32) for size in sizes] for _ in range(buffers)]
+        self._buffers = [
+            Chunk(
+                shared_zeros((self.rows, pixels), np.float32),
+                shared_zeros((self.rows, classes), np.float32),
+                shared_zeros(self.rows, np.uint8),
+                [shared_zeros((self.rows, size), np.float32) for size in sizes],
+                number,
+            )
+            for number in range(1 if self.rows == len(examples) else 2)
+        ]
+        self._bytes = np.empty((self.rows, pixels), np.uint8)
         self._smooth_one_hot = smoothed(np.eye(classes, dtype=np.float32), config.label_smoothing)
         self._augment = Augmenter(config.augment, examples.shape) if config.augment else None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mnistnet-feeder")
+        self._thread = None if self._team else ThreadPoolExecutor(1, thread_name_prefix="mnistnet-feeder")
 
     def __enter__(self) -> "Feeder":
         return self
@@ -72,38 +88,61 @@ class Feeder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        if self._thread:
+            self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def chunks(self, order: npt.NDArray[np.intp], epoch: int) -> Iterator[Chunk]:
+    def chunks(self, order: npt.NDArray[np.intp], epoch: int, part: int = 0) -> Iterator[Chunk]:
         """Yield the examples at the indices `order`, which must be valid, as chunks in that order."""
         starts = range(0, len(order), self.rows)
-        coming = self._thread.submit(self._fill, order, epoch, 0)
-        for start in starts:
-            chunk = coming.result()
-            if start + self.rows < len(order):
-                coming = self._thread.submit(self._fill, order, epoch, start + self.rows)
-            yield chunk
+        if self._team:
+            for start in starts:
+                # Into the buffer that the last chunk does not use: another process may still be looking at that.
+                chunk = self._fill(order, epoch, start, part, self._team.size)
+                self._team.meet(part)
+                yield chunk
+        elif self._thread:
+            coming = self._thread.submit(self._fill, order, epoch, 0)
+            for start in starts:
+                chunk = coming.result()
+                if start + self.rows < len(order):
+                    coming = self._thread.submit(self._fill, order, epoch, start + self.rows)
+                yield chunk
 
-    def _fill(self, order: npt.NDArray[np.intp], epoch: int, start: int) -> Chunk:
-        indices = order[start : start + self.rows]
-        n, buffer, batch = len(indices), start // self.rows % len(self._inputs), start // self._batch_size
-        pixels, inputs, targets = self._bytes[:n], self._inputs[buffer][:n], self._targets[buffer][:n]
+    def buffered(self, number: int, rows: slice) -> Chunk:
+        """Return these rows of the chunk that is in the buffer of this number."""
+        whole = self._buffers[number]
+        masks = [mask[rows] for mask in whole.masks]
+        return Chunk(whole.inputs[rows], whole.targets[rows], whole.labels[rows], masks, number)
+
+    def _fill(self, order: npt.NDArray[np.intp], epoch: int, start: int, part: int = 0, parts: int = 1) -> Chunk:
+        """Do a part of preparing a chunk, and return it."""
+        indices, batch = order[start : start + self.rows], start // self.batch_size
+        n, number = len(indices), start // self.rows % len(self._buffers)
+        chunk = self.buffered(number, slice(0, n))
         # mode="clip" because "raise" copies through a hidden buffer; the indices are known to be valid.
-        np.take(self._examples.images, indices, axis=0, out=pixels, mode="clip")
-        labels = np.take(self._examples.labels, indices)
-        np.take(self._smooth_one_hot, labels, axis=0, out=targets, mode="clip")
+        np.take(self._examples.labels, indices, out=chunk.labels, mode="clip")
         if self._augment:
-            self._augment(pixels, inputs, generator(self._seed, Use.AUGMENT, epoch, batch), labels)
+            random = generator(self._seed, Use.AUGMENT, epoch, batch)
+            self._augment(self._pixels(indices), chunk.inputs, random, chunk.labels, part, parts)
         else:
-            # Cast, then divide: dividing bytes into floats goes through buffers, and takes a quarter longer.
-            inputs[...] = pixels
-            inputs /= WHITE
-        masks = [mask[:n] for mask in self._masks[buffer]]
-        if masks:
+            for rows in [slice(0, n)] if parts == 1 else chunk.batches(self.batch_size):
+                own = share_of(rows, part, parts)
+                inputs = chunk.inputs[own]
+                # Cast, then divide: dividing bytes into floats goes through buffers, and takes a quarter longer.
+                inputs[...] = self._pixels(indices[own])
+                inputs /= WHITE
+        own = share_of(slice(0, n), part, parts)
+        np.take(self._smooth_one_hot, chunk.labels[own], axis=0, out=chunk.targets[own], mode="clip")
+        if part == 0 and chunk.masks:  # one stream of numbers, so one process draws them
             random = generator(self._seed, Use.DROPOUT, epoch, batch)
-            for mask, share in zip(masks, self._dropped, strict=True):
+            for mask, share in zip(chunk.masks, self._dropped, strict=True):
                 draw_mask(mask, share, random)
-        return Chunk(inputs, targets, labels, masks)
+        return chunk
+
+    def _pixels(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
+        pixels = self._bytes[: len(indices)]
+        np.take(self._examples.images, indices, axis=0, out=pixels, mode="clip")
+        return pixels
 
 
 def smoothed(one_hot: Array, share: float) -> Array:

@@ -24,7 +24,7 @@ from mnistnet.functions import Array
 from mnistnet.network import Network, parameter_count
 from mnistnet.plane import Landscape, fit_plane, survey
 from mnistnet.randomness import Use, generator
-from mnistnet.steps import one_blas_thread
+from mnistnet.team import one_blas_thread
 from mnistnet.walks import Entrant, Walk, walk
 
 LONGEST = 86_400.0  # seconds

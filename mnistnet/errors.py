@@ -61,3 +61,7 @@ class SweepError(MnistnetError):
 
 class DivergedError(MnistnetError):
     """Training that produced a cost or a weight which is not a finite number."""
+
+
+class TeamError(MnistnetError):
+    """Processes that were to share the work and could not be started, or ended before it was done."""

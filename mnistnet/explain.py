@@ -21,7 +21,7 @@ from mnistnet.functions import Array
 from mnistnet.network import Network
 from mnistnet.nudges import LayerNudges, Nudges, ThreeWays
 from mnistnet.sensitivity import Sensitivities, Sensitivity
-from mnistnet.steps import one_blas_thread
+from mnistnet.team import one_blas_thread
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,19 @@ for weights only. A bias multiplies no activation, so a large one hides no sharp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import ClassVar
 
 import numpy as np
 
 from mnistnet.functions import QUIETLY, Array
+from mnistnet.memory import shared_zeros
 
 BLOCK = 131_072  # numbers; measured against 4,096 ... all at once, see docs/experiments.md
 
-Block = tuple[bool, list[Array]]
-"""Whether it decays, and views of its parameters, gradient, moments and scratch space."""
+Block = tuple[bool, list[Array], list[Array]]
+"""Whether it decays; views of its parameters, gradient, moments and scratch space; and of gradients to be added."""
 
 Pace = list[Array]
 """The numbers of one step that are the same for all parameters."""
@@ -29,8 +30,8 @@ class Optimizer(ABC):
     """Takes steps for one network. `state` names the arrays that a resumed training must find again.
 
     `parameters` and `gradient` are flat vectors of one length, kept by reference: fill `gradient`, then `step`.
-    The first `weight_count` parameters are weights. Several threads can share a step: each calls `move` with blocks of
-    its own, and the same `pace`.
+    The first `weight_count` parameters are weights. Several processes can share a step: each calls `move` with blocks
+    of its own, and the same `pace`.
     """
 
     moments: ClassVar[tuple[str, ...]] = ()
@@ -38,20 +39,24 @@ class Optimizer(ABC):
     def __init__(self, parameters: Array, gradient: Array, weight_count: int, *, weight_decay: float = 0.0) -> None:
         self.weight_decay = weight_decay
         self.steps = 0
-        self.state: dict[str, Array] = {name: np.zeros_like(parameters) for name in self.moments}
+        self.state: dict[str, Array] = {name: shared_zeros(parameters.shape, parameters.dtype) for name in self.moments}
         self._vectors = (parameters, gradient, *self.state.values())
-        self._all = self.blocks(slice(0, weight_count), slice(weight_count, parameters.size))
+        self._weight_count = weight_count
+        self._all = self.blocks(slice(0, parameters.size))
 
-    def blocks(self, weights: slice, biases: slice) -> list[Block]:
-        """Return the blocks of these parameters, with scratch space of their own."""
-        size = max(weights.stop - weights.start, biases.stop - biases.start)
-        scratch = np.empty(min(BLOCK, size), self._vectors[0].dtype)
+    def blocks(self, share: slice, others: Sequence[Array] = ()) -> list[Block]:
+        """Return the blocks of a share of the parameters, with scratch space of their own.
+
+        `others` are more gradients, each of the batch's other examples: the step is taken against the sum of all.
+        """
+        scratch = np.empty(min(BLOCK, share.stop - share.start), self._vectors[0].dtype)
         blocks = []
-        for decays, part in ((True, weights), (False, biases)):
-            for start in range(part.start, part.stop, BLOCK):
-                stop = min(start + BLOCK, part.stop)
-                views = [vector[start:stop] for vector in self._vectors]
-                blocks.append((decays, [*views, scratch[: stop - start]]))
+        for decays, first, last in ((True, 0, self._weight_count), (False, self._weight_count, len(self._vectors[0]))):
+            end = min(last, share.stop)
+            for start in range(max(first, share.start), end, BLOCK):
+                piece = slice(start, min(start + BLOCK, end))
+                views = [vector[piece] for vector in self._vectors]
+                blocks.append((decays, [*views, scratch[: len(views[0])]], [other[piece] for other in others]))
         return blocks
 
     @QUIETLY
@@ -67,7 +72,9 @@ class Optimizer(ABC):
     def move(self, blocks: list[Block], pace: Pace) -> None:
         """Take a step for these blocks."""
         keep, *constants = pace
-        for decays, block in blocks:
+        for decays, block, others in blocks:
+            for gradient in others:
+                np.add(block[1], gradient, out=block[1])
             if decays and self.weight_decay:
                 block[0] *= keep
             self._update(*block, *constants)

@@ -27,8 +27,8 @@ from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
 from mnistnet.evaluation import Evaluation, evaluate, forward
 from mnistnet.files import atomic_write, reason, remove_temporaries
 from mnistnet.locking import locked
-from mnistnet.steps import one_blas_thread
 from mnistnet.table import Table
+from mnistnet.team import one_blas_thread
 from mnistnet.training import EpochMetrics, EpochResult, State
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Run:
         self.folder, self.state, self.store = folder, state, store
         self.train, self.validation = train, validation
         self.resumed_epoch = state.epoch
-        self.blas, self.threads = training.blas_description(), training.threads_for(state.config, len(train))
+        self.blas, self.threads = training.blas_description(), training.parts_for(state.config, len(train))
         self.table = Table(folder / METRICS, COLUMNS)
         self._columns: dict[str, list[Any]] = {name: [] for name in METRIC_NAMES}
 
@@ -147,7 +147,7 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
     limit = None if config.train_images == "all" else config.train_images
     train, validation = split(store.examples("train"), config.validation, limit, config.seed)
     training.check_batch_size(config, len(train))  # now, while an older run in the folder is still whole
-    threads = training.threads_for(config, len(train))
+    threads = training.parts_for(config, len(train))
     with locked(folder), one_blas_thread():
         _refuse_present(folder, resume or force)  # again: another process may just have ended a run here
         for name in (CONFIG, METRICS, LAST, BEST):

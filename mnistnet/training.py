@@ -3,23 +3,25 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from math import isfinite
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from mnistnet import optimizers
-from mnistnet.batches import Chunk, Feeder
+from mnistnet.batches import Feeder
 from mnistnet.config import Config
 from mnistnet.datasets import Examples
 from mnistnet.errors import ConfigError, DivergedError
 from mnistnet.evaluation import evaluate, silent_neurons
 from mnistnet.functions import Array
+from mnistnet.memory import shared_zeros
 from mnistnet.network import Network
 from mnistnet.optimizers import Optimizer
 from mnistnet.randomness import Use, generator
-from mnistnet.steps import Stepper, Team, one_blas_thread, worthwhile_threads
+from mnistnet.steps import Stepper, worthwhile_parts
+from mnistnet.tally import Tally
+from mnistnet.team import CAN_FORK, Team, one_blas_thread
 
 ONE_SIDED = 0.9  # the share of one class, or of silent neurons, above which a warning is due
 SAMPLE = 500  # images looked at to find silent neurons
@@ -103,7 +105,7 @@ def start(config: Config) -> State:
 
 def attach_optimizer(config: Config, network: Network) -> State:
     """Return a state for a network, with the config's optimizer at rest."""
-    gradient = np.zeros_like(network.parameters)
+    gradient = shared_zeros(network.parameters.shape, network.dtype)
     settings = msgspec.to_builtins(config.optimizer)
     make = optimizers.OPTIMIZERS[settings.pop("name")]
     optimizer = make(network.parameters, gradient, network.weight_count, weight_decay=config.weight_decay, **settings)
@@ -123,16 +125,20 @@ def fit(
     """Train until the state is finished, yielding after each epoch; `on_progress(n)` hears of each n examples done.
 
     Between two results the state may be saved. Raises ConfigError when a batch is larger than the training set,
-    DivergedError when cost or weights stop being finite numbers.
+    DivergedError when cost or weights stop being finite numbers, TeamError when processes that share the steps end.
     """
     config = state.config
     check_batch_size(config, len(train))
     batch_size = len(train) if config.batch_size == "all" else config.batch_size
     sample = (validation or train).images[:SAMPLE]
     told: set[str] = set()
-    threads = threads_for(config, len(train))
-    with one_blas_thread(), Team(threads) as team, Feeder(train, config, batch_size) as feeder:
-        epoch = _Epoch(state, feeder, team, batch_size, len(train))
+    with (
+        one_blas_thread(),
+        Team(parts_for(config, len(train))) as team,
+        Feeder(train, config, batch_size, team) as feeder,
+    ):
+        epoch = _Epoch(state, feeder, team, len(train))
+        team.start(epoch.learn)
         while not state.finished:
             began = time.perf_counter()
             order = generator(config.seed, Use.SHUFFLE, state.epoch + 1).permutation(len(train))
@@ -179,69 +185,60 @@ def stepper(state: State, team: Team, batch_size: int, examples: int) -> Stepper
 class _Epoch:
     """Runs epochs of one training in workspaces that are made once."""
 
-    def __init__(self, state: State, feeder: Feeder, team: Team, batch_size: int, examples: int) -> None:
-        self.state, self.feeder, self.batch_size, self.examples = state, feeder, batch_size, examples
-        self.steps = -(-examples // batch_size)
+    def __init__(self, state: State, feeder: Feeder, team: Team, examples: int) -> None:
+        self.state, self.feeder, self.batch_size, self.examples = state, feeder, feeder.batch_size, examples
+        self.steps = -(-examples // self.batch_size)
+        self._length = 1 / self.steps  # of a step, in epochs
         self.learning_rate = 0.0
-        self._logits = np.empty((feeder.rows, state.network.layer_sizes[-1]), state.network.dtype)
-        self._stepper = stepper(state, team, batch_size, examples)
+        self._order = shared_zeros(examples, np.intp)
+        # A class's numbers lie together: to add up over classes is then three times as quick.
+        self._logits = shared_zeros((state.network.layer_sizes[-1], feeder.rows), state.network.dtype).T
+        self._tally = Tally(state.network, team.size)
+        self._team, self._stepper = team, stepper(state, team, self.batch_size, examples)
+        self._on_progress: Callable[[int], object] | None = None
 
     def run(
         self, order: npt.NDArray[np.intp], on_progress: Callable[[int], object] | None
     ) -> tuple[float, float, npt.NDArray[np.int64]]:
         """Visit all examples in this order; return mean cost, accuracy, and how often each class was predicted."""
-        tally, step = _Tally(self.state.network), 0
-        for chunk in self.feeder.chunks(order, self.state.epoch + 1):
-            logits = self._logits[: len(chunk)]
-            first_step, step = step, step + -(-len(chunk) // self.batch_size)
-            rates = [self._learning_rate(number) for number in range(first_step, step)]
-            self._stepper.run(chunk.inputs, chunk.targets, chunk.masks, rates, logits)
-            self.learning_rate = rates[-1]
-            bad_row = tally.add(logits, chunk)
-            if bad_row is not None:
-                raise self._diverged(first_step + bad_row // self.batch_size)
-            if on_progress:
-                on_progress(len(chunk))
+        self._order[...], self._on_progress = order, on_progress
+        self._tally.clear()
+        self._team.run(self.state.epoch)
+        self._check()
         if not np.isfinite(self.state.network.parameters).all():
-            raise self._diverged(step - 1)
-        return tally.cost / self.examples, tally.correct / self.examples, tally.predicted
+            raise self._diverged(self.steps)
+        return self._tally.cost / self.examples, self._tally.correct / self.examples, self._tally.predicted
 
-    def _learning_rate(self, step: int) -> float:
-        config, length = self.state.config, 1 / self.steps
-        epoch = self.state.epoch + step * length
-        return config.learning_rate * config.schedule.factor(epoch, config.epochs, length)
+    def learn(self, part: int, epoch: float) -> None:
+        """Do a part of the next epoch, when so many are done. Raises DivergedError, in part 0."""
+        done = 0
+        for chunk in self.feeder.chunks(self._order, int(epoch) + 1, part):
+            if part == 0:
+                self._check()
+            logits = self._logits[: len(chunk)]
+            steps = range(done, done - (-len(chunk) // self.batch_size))
+            rates = [self._learning_rate(epoch + step * self._length) for step in steps]
+            self._stepper.walk(part, chunk.inputs, chunk.targets, chunk.masks, rates, logits)
+            self.learning_rate, done = rates[-1], steps.stop
+            self._tally.add(part, logits, chunk, steps.start, self.batch_size)
+            if part == 0 and self._on_progress:
+                self._on_progress(len(chunk))
+
+    def _check(self) -> None:
+        """Raise DivergedError if a cost was found that is not a finite number, in the chunk before or earlier."""
+        if self._tally.diverged.any():
+            raise self._diverged(int(min(self._tally.diverged[self._tally.diverged > 0])))
+
+    def _learning_rate(self, epoch: float) -> float:
+        config = self.state.config
+        return config.learning_rate * config.schedule.factor(epoch, config.epochs, self._length)
 
     def _diverged(self, step: int) -> DivergedError:
         lower = self.state.config.learning_rate / 10
         return DivergedError(
-            f"training diverged in epoch {self.state.epoch + 1}, step {step + 1} of {self.steps}: the cost is no "
+            f"training diverged in epoch {self.state.epoch + 1}, step {step} of {self.steps}: the cost is no "
             f"longer a finite number; try a lower learning rate, such as --set learning_rate={lower:g}"
         )
-
-
-class _Tally:
-    """Adds up cost, right answers and predicted classes, chunk by chunk, so that a step need not stop for it."""
-
-    ROWS = 384  # looked at together: enough to be quick, few enough to need next to no memory
-
-    def __init__(self, network: Network) -> None:
-        self._loss = network.loss
-        self.cost, self.correct = 0.0, 0
-        self.predicted = np.zeros(network.layer_sizes[-1], np.int64)
-
-    def add(self, logits: Array, chunk: Chunk) -> int | None:
-        """Count the examples of a chunk; return the first row whose cost is not a finite number, if there is one."""
-        for start in range(0, len(logits), self.ROWS):
-            rows = slice(start, start + self.ROWS)
-            costs = self._loss.costs(logits[rows], chunk.targets[rows])
-            total = float(costs.sum(dtype=np.float64))
-            if not isfinite(total):
-                return start + int(np.isfinite(costs).argmin())
-            answers = logits[rows].argmax(axis=1)
-            self.cost += total
-            self.correct += int(np.count_nonzero(answers == chunk.labels[rows]))
-            self.predicted += np.bincount(answers, minlength=len(self.predicted))
-        return None
 
 
 def _warnings(predicted: npt.NDArray[np.int64], silent: list[float], config: Config) -> list[str]:
@@ -263,11 +260,12 @@ def _warnings(predicted: npt.NDArray[np.int64], silent: list[float], config: Con
     return found
 
 
-def threads_for(config: Config, examples: int) -> int:
-    """Return how many threads share each step: the config's, or for "auto" as many as the work is worth."""
+def parts_for(config: Config, examples: int) -> int:
+    """Return how many processes share each step: the config's `threads`, or for "auto" as many as it is worth."""
     batch_size = examples if config.batch_size == "all" else config.batch_size
-    wanted = worthwhile_threads(config.layer_sizes, batch_size) if config.threads == "auto" else config.threads
-    return min(wanted, batch_size)
+    if config.threads == "auto":
+        return min(worthwhile_parts(config.layer_sizes, batch_size), batch_size)
+    return min(config.threads if CAN_FORK else 1, batch_size)
 
 
 def blas_description() -> str:

@@ -19,9 +19,11 @@ from mnistnet.datasets import Examples
 from mnistnet.errors import DivergedError
 from mnistnet.evaluation import evaluate
 from mnistnet.functions import QUIETLY, Array
+from mnistnet.memory import shared_zeros
 from mnistnet.network import Network
 from mnistnet.randomness import Use, generator
-from mnistnet.steps import Stepper, Team, one_blas_thread
+from mnistnet.steps import Stepper
+from mnistnet.team import Team, one_blas_thread
 from mnistnet.training import State
 
 SAMPLE = 5000  # training images that stand for all when the walk looks around
@@ -110,13 +112,14 @@ def walk(entrant: Entrant, seed: int, points: int, seconds: float | None, on_pro
     network.initialise(generator(seed, Use.INIT))
     state = training.attach_optimizer(config, network)
     limit, clock = _Limit(config.epochs, entrant.steps_an_epoch, seconds), _Clock()
-    threads, diverged = training.threads_for(config, len(entrant.train)), False
-    with one_blas_thread(), Team(threads) as team, Feeder(entrant.train, config, entrant.batch_size) as feeder:
+    parts, diverged = training.parts_for(config, len(entrant.train)), False
+    with one_blas_thread(), Team(parts) as team, Feeder(entrant.train, config, entrant.batch_size) as feeder:
         diary = _Diary(state, entrant, points)
-        stepper = training.stepper(state, team, entrant.batch_size, len(entrant.train))
+        one_by_one = _OneByOne(training.stepper(state, team, entrant.batch_size, len(entrant.train)), feeder, entrant)
+        team.start(one_by_one.work)
         clock.go_on()
         try:
-            for logits, targets in _steps(state, entrant, feeder, stepper, limit, clock):
+            for logits, targets in _steps(entrant, feeder, team, one_by_one.logits, limit, clock):
                 with clock.stopped():
                     share = limit.share(state.optimizer.steps, clock.seconds)
                     diary.note(logits, targets, clock.seconds, share)
@@ -129,8 +132,21 @@ def walk(entrant: Entrant, seed: int, points: int, seconds: float | None, on_pro
     return diary.close(diverged)
 
 
+class _OneByOne:
+    """What a team does to take a single step."""
+
+    def __init__(self, stepper: Stepper, feeder: Feeder, entrant: Entrant) -> None:
+        self._stepper, self._feeder = stepper, feeder
+        self.logits = shared_zeros((entrant.batch_size, entrant.config.layer_sizes[-1]), np.float32)
+
+    def work(self, part: int, buffer: float, start: float, stop: float, rate: float) -> None:
+        """Do a part of the step with these rows of a buffer."""
+        batch = self._feeder.buffered(int(buffer), slice(int(start), int(stop)))
+        self._stepper.walk(part, batch.inputs, batch.targets, batch.masks, [rate], self.logits[: len(batch)])
+
+
 def _steps(
-    state: State, entrant: Entrant, feeder: Feeder, stepper: Stepper, limit: "_Limit", clock: "_Clock"
+    entrant: Entrant, feeder: Feeder, team: Team, logits: Array, limit: "_Limit", clock: "_Clock"
 ) -> Iterator[tuple[Array, Array]]:
     """Take step after step for as long as anybody asks; yield each batch's logits, before its step, and targets."""
     config, length, epoch = entrant.config, 1 / entrant.steps_an_epoch, 0
@@ -141,10 +157,8 @@ def _steps(
             for rows in chunk.batches(entrant.batch_size):
                 at = epoch + step * length
                 rate = config.learning_rate * config.schedule.factor(at, limit.epochs(at, clock.seconds), length)
-                inputs, targets, masks = chunk.inputs[rows], chunk.targets[rows], [mask[rows] for mask in chunk.masks]
-                logits = np.empty_like(targets)
-                stepper.run(inputs, targets, masks, [rate], logits)
-                yield logits, targets
+                team.run(chunk.buffer, rows.start, rows.stop, rate)
+                yield logits[: rows.stop - rows.start], chunk.targets[rows]
                 step += 1
         epoch += 1
 

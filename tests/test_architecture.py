@@ -9,6 +9,7 @@ from tests.conftest import ROOT
 
 LAYERS = [
     {"errors", "functions", "randomness", "pretrained", "recipes", "wording", "__init__"},
+    {"memory", "sampler"},
     {
         "files",
         "network",
@@ -21,12 +22,13 @@ LAYERS = [
         "idx",
         "npz",
         "morphology",
+        "team",
     },
     {"ruling", "paper", "download", "config_errors", "locking", "table", "steps", "schema"},
     {"ink", "finding", "datasets", "config"},
     {"line"},
     {"images", "batches", "checkpoint", "own_data"},
-    {"evaluation", "nudges", "scaling"},
+    {"evaluation", "nudges", "scaling", "tally"},
     {"doubt"},
     {"mistakes", "training", "sensitivity"},
     {"runs", "averaging", "walks", "plane"},

@@ -10,20 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistnet import augment
+from mnistnet import sampler
 from mnistnet.augment import (
+    GREY,
     Augment,
     Augmenter,
     Bytes,
     Ciresan2010,
     Default,
-    Sampler,
     Simard2003,
     affine,
     b_splines,
     contact_sheet,
 )
 from mnistnet.functions import Array
+from mnistnet.sampler import Sampler
 
 PRESETS = [Default(), Simard2003(), Ciresan2010()]
 CENTRE = 14 * 28 + 14
@@ -132,12 +133,12 @@ def test_brightness_between_pixels_is_that_of_a_slow_reference() -> None:
 @pytest.mark.parametrize("far", [-1.0, 28.0, -1e9, 1e9])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_outside_an_image_all_is_black_whatever_its_neighbours_in_the_batch_hold(far: float, axis: int) -> None:
-    sampler = Sampler((28, 28))
-    images = np.full((sampler.rows, 784), 255, np.uint8)
-    places = np.broadcast_to(np.indices((28, 28)).reshape(2, -1), (sampler.rows, 2, 784)).astype(np.float32)
+    reader = Sampler((28, 28))
+    images = np.full((reader.rows, 784), 255, np.uint8)
+    places = np.broadcast_to(np.indices((28, 28)).reshape(2, -1), (reader.rows, 2, 784)).astype(np.float32)
     places[:, axis] = far
     out = np.full(images.shape, np.nan, np.float32)
-    sampler(images, places, out)
+    reader(images, places, out)
     assert not out.any()
 
 
@@ -224,9 +225,21 @@ def test_ciresan_2010_turns_and_shears_ones_and_sevens_half_as_far(labels: list[
 def test_the_size_of_a_block_changes_nothing(setting: Augment, monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = pictures(50), np.arange(50, dtype=np.uint8) % 10
     whole = distorted(setting, images, labels=labels)
-    monkeypatch.setattr(augment, "BLOCK_PIXELS", 7 * 900)
+    monkeypatch.setattr(sampler, "BLOCK_PIXELS", 7 * 900)
     # Matrix products of other sizes may round otherwise.
     assert np.allclose(distorted(setting, images, labels=labels), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("setting", PRESETS, ids=lambda setting: type(setting).__name__)
+def test_parts_do_together_what_one_would_do_alone(setting: Augment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "BLOCK_PIXELS", 7 * 900)
+    images, labels = pictures(50), np.arange(50, dtype=np.uint8) % 10
+    together = np.full(images.shape, np.nan, np.float32)
+    for part in range(3):
+        Augmenter(setting)(images, together, np.random.default_rng(0), labels, part, 3)
+    alone = np.empty_like(together)
+    Augmenter(setting)(images, alone, np.random.default_rng(0), labels)
+    assert np.array_equal(together, alone)
 
 
 def spans(largest: float, least: float = 0.0) -> st.SearchStrategy[float | tuple[float, float]]:
@@ -295,7 +308,7 @@ def test_a_config_names_a_preset_and_changes_what_it_names() -> None:
 def test_a_contact_sheet_shows_each_image_before_its_copies() -> None:
     images = pictures(2, (5, 6))
     sheet = contact_sheet(Augmenter(Augment(), (5, 6)), images, np.random.default_rng(1), copies=3)
-    line = [np.pad(image.reshape(5, 6), ((0, 1), (0, 1)), constant_values=augment.GREY) for image in images]
+    line = [np.pad(image.reshape(5, 6), ((0, 1), (0, 1)), constant_values=GREY) for image in images]
     assert sheet.dtype == np.uint8
     assert np.array_equal(sheet, np.block([[line[0]] * 4, [line[1]] * 4]))
     bent = contact_sheet(Augmenter(Default(), (5, 6)), images, np.random.default_rng(1), copies=3)

@@ -59,7 +59,7 @@ def command(
     from mnistnet import checkpoint as checkpoints
     from mnistnet.demo.exhibit import prepare
     from mnistnet.demo.server import Hosts, create_app, is_loopback
-    from mnistnet.steps import one_blas_thread
+    from mnistnet.team import one_blas_thread
 
     path = find_checkpoint(checkpoint, default="3blue1brown")
     loaded = checkpoints.load(path)

@@ -104,8 +104,8 @@ def command(
 
 
 def _cluster(scheduler: str | None, jobs: int | None, dashboard: bool) -> "AbstractContextManager[Client]":
-    from mnistnet.steps import processors
     from mnistnet.sweeps import cluster
+    from mnistnet.team import processors
 
     if scheduler is not None:
         return cluster.cluster_at(scheduler)
