@@ -87,9 +87,9 @@ def _batch(batch: Curve) -> str:
         f"large enough to be efficient. There the curve bends, and an epoch takes {min(beyond.values()):.2f} to "
         f"{max(beyond.values()):.2f} s whatever the batch, least with {min(beyond, key=beyond.__getitem__):,}: "
         f"processes share such steps, but their images and activations outgrow the caches, "
-        f"{_step_megabytes(bend):.1f} MB with {bend:,} images and {_step_megabytes(most):.0f} MB with {most:,}: passes over them go to memory. Peak "
-        f"memory with {one} and with {most:,} images: {peaks[0]} and {peaks[1]} MB, PyTorch's {peaks[2]} and "
-        f"{peaks[3]} MB."
+        f"{_step_megabytes(bend):.1f} MB with {bend:,} images and {_step_megabytes(most):.0f} MB with {most:,}: passes "
+        f"over them go to memory. Peak memory with {one} and with {most:,} images: {peaks[0]} and {peaks[1]} MB, "
+        f"PyTorch's {peaks[2]} and {peaks[3]} MB."
     )
 
 

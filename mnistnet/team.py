@@ -67,9 +67,9 @@ class Team:
     ) -> None:
         # They hold nothing but this memory, so there is nothing to ask them for before they go.
         for process, end in self._helpers:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, ChildProcessError):  # where a shell ignores the death of children
                 os.kill(process, signal.SIGKILL)
-            os.waitpid(process, 0)
+                os.waitpid(process, 0)
             os.close(end)
         for descriptor in (*self._bells, *self._ends):
             os.close(descriptor)
