@@ -72,6 +72,7 @@ class MnistnetSteps:
     def __init__(self, workload: Workload, images: Bytes, labels: Bytes, dtype: str, threads: int) -> None:
         self._workload, self._threads = workload, threads
         self._network = workload.network(dtype)
+        self._network.share()
         self._network.parameters[...] = workload.network().parameters
         self._inputs = images.astype(dtype) / 255
         self._targets: Array = np.eye(workload.layer_sizes[-1], dtype=dtype)[labels]

@@ -127,8 +127,15 @@ class Network:
         self.activation = ACTIVATIONS[activation]
         self.loss = LOSSES[loss]
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.parameters = shared_zeros(parameter_count(self.layer_sizes), self.dtype)
+        self.parameters: Array = np.zeros(parameter_count(self.layer_sizes), self.dtype)
         self.weights, self.biases = _views(self.layer_sizes, self.parameters)
+
+    def share(self) -> None:
+        """Move the parameters into memory that this process shares with those it will fork."""
+        shared = shared_zeros(self.parameters.shape, self.dtype)
+        shared[...] = self.parameters
+        self.parameters = shared
+        self.weights, self.biases = _views(self.layer_sizes, shared)
 
     @property
     def weight_count(self) -> int:

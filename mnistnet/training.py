@@ -105,6 +105,7 @@ def start(config: Config) -> State:
 
 def attach_optimizer(config: Config, network: Network) -> State:
     """Return a state for a network, with the config's optimizer at rest."""
+    network.share()
     gradient = shared_zeros(network.parameters.shape, network.dtype)
     settings = msgspec.to_builtins(config.optimizer)
     make = optimizers.OPTIMIZERS[settings.pop("name")]
@@ -112,6 +113,7 @@ def attach_optimizer(config: Config, network: Network) -> State:
     average = None
     if config.weight_averaging:
         average = Network(config.layer_sizes, config.activation, config.loss)
+        average.share()
         average.parameters[...] = network.parameters
     return State(config, network, optimizer, gradient, average)
 

@@ -30,6 +30,7 @@ def test_processes_take_the_step_that_one_would_take(name: str, parts: int) -> N
     alone, together = (Network(SIZES, "tanh", "cross_entropy", np.float64) for _ in range(2))
     alone.parameters[...] = together.parameters[...] = random.normal(0, 0.5, alone.parameters.shape)
     gradients = {size: alone.gradients(size) for size in (12, 5)}
+    together.share()
     flat = shared_zeros(together.parameters.shape, np.float64)
     optimizer = OPTIMIZERS[name](together.parameters, flat, together.weight_count, weight_decay=0.1)
     own = np.zeros_like(flat)
