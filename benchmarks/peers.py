@@ -76,7 +76,6 @@ class MnistnetSteps:
         self._network.parameters[...] = workload.network().parameters
         self._inputs = images.astype(dtype) / 255
         self._targets: Array = np.eye(workload.layer_sizes[-1], dtype=dtype)[labels]
-        self._columns = workload.layer_sizes[0], workload.layer_sizes[-1], workload.layer_sizes[-1]
 
     def epoch(self, order: Indices) -> float:
         """Train one epoch with an optimizer at rest."""
@@ -84,7 +83,8 @@ class MnistnetSteps:
         gradient = shared_zeros(network.parameters.shape, network.dtype)
         optimizer = OPTIMIZERS[self._workload.optimizer](network.parameters, gradient, network.weight_count)
         sizes = [rows for rows in (size, len(order) % size) if rows]
-        inputs, targets, logits = (shared_zeros((size, columns), network.dtype) for columns in self._columns)
+        likes = self._inputs, self._targets, self._targets
+        inputs, targets, logits = (shared_zeros((size, like.shape[1]), network.dtype) for like in likes)
         with Team(self._threads) as team:
             stepper = Stepper(network, optimizer, gradient, sizes, team)
 

@@ -15,7 +15,7 @@ from mnistnet.functions import QUIETLY, Array
 from mnistnet.memory import shared_zeros
 from mnistnet.network import Gradients, Network, Trace
 from mnistnet.optimizers import Optimizer
-from mnistnet.team import CAN_FORK, Team, processors
+from mnistnet.team import Team, processors
 
 WORTH_A_PART = 2**19  # multiplications in a step's largest matrix product; see docs/experiments.md
 LEAST_ROWS = 32
@@ -24,8 +24,7 @@ LEAST_ROWS = 32
 def worthwhile_parts(layer_sizes: Sequence[int], batch_size: int) -> int:
     """Return in how many parts such steps are best shared: one a processor, if each has enough to do."""
     largest = batch_size * max(a * b for a, b in pairwise(layer_sizes))
-    available = processors() if CAN_FORK else 1
-    return max(1, min(available, largest // WORTH_A_PART, batch_size // LEAST_ROWS))
+    return max(1, min(processors(), largest // WORTH_A_PART, batch_size // LEAST_ROWS))
 
 
 def share_of(whole: slice, part: int, parts: int) -> slice:

@@ -15,8 +15,7 @@ from mnistnet.steps import share_of
 class Tally:
     """Adds up cost, right answers and predicted classes, chunk by chunk, so that a step need not stop for it.
 
-    Each process counts some of the rows, in shared memory. `diverged` is the step, from 1, in which it found a cost
-    that is not a finite number, or 0.
+    Each process counts some of the rows, in shared memory.
     """
 
     ROWS = 384  # looked at together: enough to be quick, few enough to need next to no memory
@@ -25,7 +24,7 @@ class Tally:
         self._loss, self._parts = network.loss, parts
         self._costs, self._correct = shared_zeros(parts, np.float64), shared_zeros(parts, np.int64)
         self._predicted = shared_zeros((parts, network.layer_sizes[-1]), np.int64)
-        self.diverged = shared_zeros(parts, np.int64)
+        self._diverged = shared_zeros(parts, np.int64)
 
     @property
     def cost(self) -> float:
@@ -43,9 +42,15 @@ class Tally:
         sums: npt.NDArray[np.int64] = self._predicted.sum(axis=0)
         return sums
 
+    @property
+    def diverged(self) -> int:
+        """The first step, from 1, in which a cost was found that is not a finite number, or 0."""
+        found = self._diverged[self._diverged > 0]
+        return int(found.min()) if found.size else 0
+
     def clear(self) -> None:
         """Forget everything."""
-        for counts in (self._costs, self._correct, self._predicted, self.diverged):
+        for counts in (self._costs, self._correct, self._predicted, self._diverged):
             counts[...] = 0
 
     def add(self, part: int, logits: Array, chunk: Chunk, steps: int, batch_size: int) -> None:
@@ -56,7 +61,7 @@ class Tally:
             costs = self._loss.costs(logits[rows], chunk.targets[rows])
             total = float(costs.sum(dtype=np.float64))
             if not isfinite(total):
-                self.diverged[part] = 1 + steps + (start + int(np.isfinite(costs).argmin())) // batch_size
+                self._diverged[part] = 1 + steps + (start + int(np.isfinite(costs).argmin())) // batch_size
                 return
             answers = logits[rows].argmax(axis=1)
             self._costs[part] += total

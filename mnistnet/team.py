@@ -43,6 +43,11 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return limits
 
 
+def possible_size(wanted: int) -> int:
+    """Return how many processes a team can have here, of so many."""
+    return wanted if CAN_FORK else 1
+
+
 class Team:
     """As many processes as there are parts; the one that makes the team does part 0. Use it in a `with` block.
 
@@ -51,12 +56,12 @@ class Team:
     """
 
     def __init__(self, size: int) -> None:
-        self.size = size if CAN_FORK else 1
+        self.size = possible_size(size)
         self._work: Work = lambda part: None
         self._helpers: list[tuple[int, int]] = []  # process number, and what is readable once it has ended
         self._bells: list[int] = []
         self._ends: list[int] = []  # of a pipe that closes for the helpers when this process ends
-        self._waiting = select.poll() if self.size > 1 else None
+        self._waiting: select.poll | None = None
         self._numbers = shared_zeros(1 + LONGEST, float)
 
     def __enter__(self) -> "Team":

@@ -21,7 +21,7 @@ from mnistnet.optimizers import Optimizer
 from mnistnet.randomness import Use, generator
 from mnistnet.steps import Stepper, worthwhile_parts
 from mnistnet.tally import Tally
-from mnistnet.team import CAN_FORK, Team, one_blas_thread
+from mnistnet.team import Team, one_blas_thread, possible_size
 
 ONE_SIDED = 0.9  # the share of one class, or of silent neurons, above which a warning is due
 SAMPLE = 500  # images looked at to find silent neurons
@@ -228,8 +228,8 @@ class _Epoch:
 
     def _check(self) -> None:
         """Raise DivergedError if a cost was found that is not a finite number, in the chunk before or earlier."""
-        if self._tally.diverged.any():
-            raise self._diverged(int(min(self._tally.diverged[self._tally.diverged > 0])))
+        if step := self._tally.diverged:
+            raise self._diverged(step)
 
     def _learning_rate(self, epoch: float) -> float:
         config = self.state.config
@@ -265,9 +265,8 @@ def _warnings(predicted: npt.NDArray[np.int64], silent: list[float], config: Con
 def parts_for(config: Config, examples: int) -> int:
     """Return how many processes share each step: the config's `threads`, or for "auto" as many as it is worth."""
     batch_size = examples if config.batch_size == "all" else config.batch_size
-    if config.threads == "auto":
-        return min(worthwhile_parts(config.layer_sizes, batch_size), batch_size)
-    return min(config.threads if CAN_FORK else 1, batch_size)
+    wanted = worthwhile_parts(config.layer_sizes, batch_size) if config.threads == "auto" else config.threads
+    return possible_size(min(wanted, batch_size))
 
 
 def blas_description() -> str:
