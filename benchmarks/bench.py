@@ -29,7 +29,7 @@ from benchmarks.peers import PEERS, missing_module, why_not
 from benchmarks.quiet import CALM, wait_for_calm
 from benchmarks.workers import Epoch, Worker, alone, weights_after
 from benchmarks.workloads import WORKLOADS, Workload
-from mnistnet.functions import Array
+from mnistnet.util.arrays import Array
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 OURS = "mnistnet"

@@ -26,7 +26,7 @@ from benchmarks.peers import Mnistnet
 from benchmarks.quiet import CALM, Watch, wait_for_calm
 from benchmarks.workers import alone, peak_megabytes
 from benchmarks.workloads import WORKLOADS, Workload, images_and_labels, order_of
-from mnistnet.batches import CHUNK
+from mnistnet.training.data_loader import CHUNK
 
 CURVES = Path(__file__).resolve().parent / "curves.json"
 IMAGES = 60_000

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.workloads import Indices, Workload
-from mnistnet.functions import Array
+from mnistnet.util.arrays import Array
 
 Bytes = npt.NDArray[np.uint8]
 

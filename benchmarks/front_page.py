@@ -13,9 +13,9 @@ from benchmarks.machine import ROOT
 from benchmarks.quiet import CALM
 from benchmarks.scaling import OURS, THEIRS, Curve
 from benchmarks.workloads import WORKLOADS
-from mnistnet import config as configs
-from mnistnet.config import Config
-from mnistnet.registry import DATASETS
+from mnistnet.config import loader as configs
+from mnistnet.config.schema import Config
+from mnistnet.data.registry import DATASETS
 
 PAGE = ROOT / "README.md"
 NETWORKS = "<!-- networks: begin -->", "<!-- networks: end -->"

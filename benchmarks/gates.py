@@ -27,10 +27,11 @@ from benchmarks.machine import ROOT, about
 from benchmarks.pairs import Ended, in_turn, run
 from benchmarks.quiet import CALM, wait_for_calm
 from benchmarks.report import read, replace_between, table
-from mnistnet import config as configs
-from mnistnet import datasets, recipes
+from mnistnet.config import loader as configs
+from mnistnet.config import presets as presets
+from mnistnet.data import datasets
+from mnistnet.data.registry import DATASETS
 from mnistnet.errors import MnistnetError
-from mnistnet.registry import DATASETS
 
 RESULTS = ROOT / "benchmarks" / "gates.json"
 PAGE = ROOT / "docs" / "gates.md"
@@ -104,7 +105,7 @@ def main(full: bool, only: tuple[str, ...], pairs: int, patience: float, results
 def page(page: str, found: Row) -> str:
     """Return the page with these figures, and of the configs without any what their files say."""
     known = {row["config"] for row in found["rows"]}
-    others = [f"- `{name}`: {recipes.summary(name)}" for name in recipes.names() if name not in known]
+    others = [f"- `{name}`: {presets.summary(name)}" for name in presets.names() if name not in known]
     page = replace_between(page, BEGIN, END, text(found))
     return replace_between(page, *OTHERS, "\n".join(others))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workloads import SEED
-from mnistnet import __version__, training
+from mnistnet import __version__
+from mnistnet.training import loop as training
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("numpy", "torch", "jax", "jaxlib", "scikit-learn", "scipy")

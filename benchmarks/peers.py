@@ -17,13 +17,13 @@ import numpy as np
 
 from benchmarks.frameworks import Bytes, Jax, Torch, TorchCompiled
 from benchmarks.workloads import Indices, Workload, parameters_of
-from mnistnet import training
-from mnistnet.datasets import Examples
-from mnistnet.functions import Array
-from mnistnet.memory import shared_zeros
-from mnistnet.optimizers import OPTIMIZERS
-from mnistnet.steps import Stepper
-from mnistnet.team import Team
+from mnistnet.data.datasets import Examples
+from mnistnet.nn.optimizers import OPTIMIZERS
+from mnistnet.training import loop as training
+from mnistnet.training.parallel import TrainStep
+from mnistnet.training.process_pool import ProcessPool
+from mnistnet.util.arrays import Array
+from mnistnet.util.shared_memory import shared_zeros
 
 
 class Peer(Protocol):
@@ -85,8 +85,8 @@ class MnistnetSteps:
         sizes = [rows for rows in (size, len(order) % size) if rows]
         likes = self._inputs, self._targets, self._targets
         inputs, targets, logits = (shared_zeros((size, like.shape[1]), network.dtype) for like in likes)
-        with Team(self._threads) as team:
-            stepper = Stepper(network, optimizer, gradient, sizes, team)
+        with ProcessPool(self._threads) as team:
+            stepper = TrainStep(network, optimizer, gradient, sizes, team)
 
             def work(part: int, rows: float) -> None:
                 n = int(rows)

@@ -21,12 +21,17 @@ import PIL
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.report import BEGIN, END
-from mnistnet import __version__, calibration, checkpoint, datasets, doubt, images, pretrained, registry
-from mnistnet.checkpoint import Checkpoint
-from mnistnet.datasets import Examples
+from mnistnet import __version__, pretrained
+from mnistnet.checkpoint import checkpoint
+from mnistnet.checkpoint.checkpoint import Checkpoint
+from mnistnet.data import datasets, registry
+from mnistnet.data.datasets import Examples
 from mnistnet.errors import ImageError
-from mnistnet.evaluation import evaluate, forward
-from mnistnet.network import Network
+from mnistnet.inference import calibration
+from mnistnet.inference import ood as doubt
+from mnistnet.inference.evaluate import evaluate, forward
+from mnistnet.nn.network import Network
+from mnistnet.vision import image_file as images
 from tests.photos import PHOTOS
 from tests.pictures import DEGRADATIONS, enlarged, png, saved
 

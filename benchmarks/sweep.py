@@ -9,11 +9,11 @@ of the same minutes, so that other programs on the machine slow them alike; the 
 import argparse
 import time
 
-from mnistnet import config as configs
-from mnistnet import datasets
-from mnistnet.registry import MNIST
-from mnistnet.sweeps import cluster
-from mnistnet.sweeps.trial import Job, key_of
+from mnistnet.config import loader as configs
+from mnistnet.data import datasets
+from mnistnet.data.registry import MNIST
+from mnistnet.experiments.sweep import cluster
+from mnistnet.experiments.sweep.trial import Job, key_of
 
 BASE = ("layer_sizes=[784, 64, 10]", "train_images=5000", "epochs=5", "threads=1")
 

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.peers import PEERS, PROVEN, Mnistnet, Peer
 from benchmarks.quiet import Watch, helpers
 from benchmarks.workloads import WORKLOADS, Workload, images_and_labels, order_of
-from mnistnet.functions import Array
+from mnistnet.util.arrays import Array
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mnistnet import config as configs
-from mnistnet import datasets, registry
-from mnistnet.functions import Array
-from mnistnet.network import Network
-from mnistnet.randomness import Use, generator
+from mnistnet.config import loader as configs
+from mnistnet.data import datasets, registry
+from mnistnet.nn.network import Network
+from mnistnet.util.arrays import Array
+from mnistnet.util.rng import Use, generator
 
 SEED = 0
 

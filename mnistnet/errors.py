@@ -63,5 +63,5 @@ class DivergedError(MnistnetError):
     """Training that produced a cost or a weight which is not a finite number."""
 
 
-class TeamError(MnistnetError):
+class WorkerError(MnistnetError):
     """Processes that were to share the work and could not be started, or ended before it was done."""

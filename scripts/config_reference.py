@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import replace_between, table
-from mnistnet import config
+from mnistnet.config import loader as config
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "config.md"
 Schema = dict[str, Any]

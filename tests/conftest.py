@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mnistnet import datasets, registry
-from mnistnet.datasets import Examples
+from mnistnet.data import datasets, registry
+from mnistnet.data.datasets import Examples
 
 ROOT = Path(__file__).resolve().parent.parent
 

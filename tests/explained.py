@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from mnistnet.datasets import Examples
-from mnistnet.functions import ACTIVATIONS, LOSSES
-from mnistnet.network import Network
-from mnistnet.randomness import Use, generator
+from mnistnet.data.datasets import Examples
+from mnistnet.nn.activations import ACTIVATIONS
+from mnistnet.nn.losses import LOSSES
+from mnistnet.nn.network import Network
+from mnistnet.util.rng import Use, generator
 
 
 def small(sizes: tuple[int, ...], activation: str, loss: str, seed: int = 0, spread: float = 0.7) -> Network:

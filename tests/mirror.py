@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mnistnet.registry import NAMES, DatasetSpec, RemoteFile
+from mnistnet.data.registry import NAMES, DatasetSpec, RemoteFile
 
 
 class Behaviour(Protocol):

@@ -56,7 +56,7 @@ def command(
     """
     if out.suffix.lower() != ".png":
         raise UsageError(f"{out}: expected a file name that ends in .png")
-    from mnistnet import config as configs
+    from mnistnet.config import loader as configs
 
     config = configs.load(config_path, overrides if config_path else ("augment=default", *overrides))
     if config.augment is None:
@@ -66,8 +66,8 @@ def command(
     store.ensure()
     train = store.examples("train")
 
-    from mnistnet.augment import Augmenter, contact_sheet
-    from mnistnet.randomness import Use, generator
+    from mnistnet.data.augment import Augmenter, contact_sheet
+    from mnistnet.util.rng import Use, generator
 
     chosen = train.take(of_each_class(train.labels, count))
     random = generator(config.seed, Use.AUGMENT, epoch=1)
@@ -95,7 +95,7 @@ def _write(sheet: "npt.NDArray[np.uint8]", path: Path, zoom: int) -> None:
     from PIL import Image
 
     from mnistnet.errors import PlotError
-    from mnistnet.files import replace_file
+    from mnistnet.util.atomic_files import replace_file
 
     picture, stream = Image.fromarray(sheet), BytesIO()
     large = picture.resize((zoom * picture.width, zoom * picture.height), Image.Resampling.NEAREST)

@@ -13,7 +13,7 @@ from mnistnet.errors import UsageError
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from mnistnet.config import Config
+    from mnistnet.config.schema import Config
 
 
 @click.command(
@@ -53,8 +53,8 @@ def command(
     """
     if seconds is not None and epochs is not None:
         raise UsageError("--seconds and --epochs are two ways to say when to stop: choose one")
-    from mnistnet import compare
-    from mnistnet.config import check_layer_sizes
+    from mnistnet.config.loader import check_layer_sizes
+    from mnistnet.experiments import compare
 
     if epochs is not None:
         overrides = (*overrides, f"epochs={epochs}")
@@ -83,8 +83,8 @@ def command(
     if as_json:
         click.echo(json.dumps(compare.as_json(comparison)))
         return
-    from mnistnet.cli.contest import tell
-    from mnistnet.cli.drawing import is_rich_terminal
+    from mnistnet.cli.compare_report import tell
+    from mnistnet.cli.terminal import is_rich_terminal
 
     for line in tell(comparison, is_rich_terminal()):
         click.echo(line)
@@ -113,7 +113,7 @@ class StageBar:
 
 def _entries(paths: tuple[Path, ...], over: str | None, overrides: tuple[str, ...]) -> list[tuple[str, "Config"]]:
     """Return the configs to compare, each under a name of its own. Raises ConfigError and UsageError."""
-    from mnistnet import config as configs
+    from mnistnet.config import loader as configs
 
     if over is None:
         stems = [path.stem for path in paths]

@@ -17,7 +17,7 @@ Examples:
   mnistnet config
   mnistnet config --list
   mnistnet config 3blue1brown --set epochs=5 > my.yaml
-  mnistnet config --schema > mnistnet.schema.json""",
+  mnistnet config --schema > mnistnet.config.schema.json""",
 )
 @click.argument("file", required=False, type=PATH)
 @set_option
@@ -28,7 +28,7 @@ def command(file: Path | None, overrides: tuple[str, ...], schema: bool, list_al
 
     FILE is a path, or the name of a config that comes with the package, here as in `train --config`.
     """
-    from mnistnet import config as configs
+    from mnistnet.config import loader as configs
 
     if list_all:
         if file or overrides or schema:
@@ -42,11 +42,11 @@ def command(file: Path | None, overrides: tuple[str, ...], schema: bool, list_al
 
 def _list() -> None:
     """Print the name of each config that comes with the package, and the first sentence of its file."""
-    from mnistnet import recipes
+    from mnistnet.config import presets as presets
 
-    names = recipes.names()
+    names = presets.names()
     width = max(map(len, names), default=0) + 2
     for name in names:
-        text = textwrap.fill(recipes.summary(name), 100, subsequent_indent=" " * width, initial_indent=" " * width)
+        text = textwrap.fill(presets.summary(name), 100, subsequent_indent=" " * width, initial_indent=" " * width)
         click.echo(name.ljust(width) + text[width:])
     click.echo("\nuse one with `mnistnet train --config NAME`, print it with `mnistnet config NAME`", err=True)

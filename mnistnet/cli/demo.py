@@ -56,10 +56,10 @@ def command(
         raise DemoError(
             "the page needs flask and waitress, which are not installed: pip install 'mnistnet[demo]'"
         ) from None
-    from mnistnet import checkpoint as checkpoints
-    from mnistnet.demo.exhibit import prepare
-    from mnistnet.demo.server import Hosts, create_app, is_loopback
-    from mnistnet.team import one_blas_thread
+    from mnistnet.checkpoint import checkpoint as checkpoints
+    from mnistnet.training.process_pool import one_blas_thread
+    from mnistnet.web.demo_model import prepare
+    from mnistnet.web.server import Hosts, create_app, is_loopback
 
     path = find_checkpoint(checkpoint, default="3blue1brown")
     loaded = checkpoints.load(path)
@@ -96,8 +96,8 @@ def _serve(app: "Flask", listener: socket.socket) -> threading.Thread:
     """Serve the page from threads that end with the program."""
     import logging
 
-    from mnistnet.demo.connections import Server
-    from mnistnet.demo.server import takes_long
+    from mnistnet.web.connections import Server
+    from mnistnet.web.server import takes_long
 
     logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it would report that visitors come and go
     server = Server(app, listener, takes_long)

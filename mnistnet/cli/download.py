@@ -10,7 +10,7 @@ from mnistnet.cli.options import data_options, json_option, open_store
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnistnet.datasets import Store
+    from mnistnet.data.datasets import Store
 
 
 @click.command(
@@ -81,7 +81,7 @@ def _own(store: "Store", as_json: bool) -> None:
 
 def _list(data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> None:
     """Print a paragraph, or with --json a line, for each data set."""
-    from mnistnet.registry import DATASETS
+    from mnistnet.data.registry import DATASETS
 
     for number, (name, spec) in enumerate(DATASETS.items()):
         store = open_store(name, data_dir, mirrors)

@@ -12,9 +12,9 @@ from mnistnet.cli.options import bar, data_options, find_checkpoint, json_option
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnistnet.checkpoint import Checkpoint
-    from mnistnet.datasets import Examples, Store
-    from mnistnet.evaluation import Evaluation
+    from mnistnet.checkpoint.checkpoint import Checkpoint
+    from mnistnet.data.datasets import Examples, Store
+    from mnistnet.inference.evaluate import Evaluation
 
 
 @click.command(
@@ -52,8 +52,8 @@ def command(
     CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown`, which come with the package. Of
     several the probabilities are averaged, each network's calibrated by its own temperature.
     """
-    from mnistnet import checkpoint
-    from mnistnet.evaluation import evaluate, evaluate_together
+    from mnistnet.checkpoint import checkpoint
+    from mnistnet.inference.evaluate import evaluate, evaluate_together
 
     paths = [find_checkpoint(word) for word in checkpoints]
     loaded, *others = [checkpoint.load(path) for path in paths]
@@ -101,8 +101,8 @@ def same_images(one: "Checkpoint", other: "Checkpoint", part: str) -> bool:
 
 def examples_of(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
     """Return a part of the data set, divided as it was for this network's training."""
-    from mnistnet.config import check_layer_sizes
-    from mnistnet.datasets import split
+    from mnistnet.config.loader import check_layer_sizes
+    from mnistnet.data.datasets import split
 
     config = loaded.config
     check_layer_sizes(config, store.spec, "the checkpoint's config")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mnistnet.checkpoint import Checkpoint
-    from mnistnet.datasets import Examples, Store
-    from mnistnet.network import Network
+    from mnistnet.checkpoint.checkpoint import Checkpoint
+    from mnistnet.data.datasets import Examples, Store
+    from mnistnet.nn.network import Network
 
 
 @click.command(
@@ -85,11 +85,11 @@ def command(
     """
     if (image is None) == (index is None):
         raise UsageError("expected either a picture file or --index N, " + ("found both" if image else "found neither"))
-    from mnistnet import averaging
-    from mnistnet import checkpoint as checkpoints
-    from mnistnet.config import check_layer_sizes
-    from mnistnet.explain import as_json as to_json
-    from mnistnet.explain import explain
+    from mnistnet.checkpoint import checkpoint as checkpoints
+    from mnistnet.config.loader import check_layer_sizes
+    from mnistnet.explain import batch_gradient as averaging
+    from mnistnet.explain.explanation import as_json as to_json
+    from mnistnet.explain.explanation import explain
 
     if plot:
         from mnistnet import plots
@@ -127,17 +127,17 @@ def command(
         progress.close()
     facts = (explanation, subject.title, known, untrained, store.spec.labels, top, store.spec.shape)
     if plot:
+        from mnistnet.explain.labels import Telling
         from mnistnet.plots.explanation import draw_explanation
-        from mnistnet.telling import Telling
 
         draw_explanation(Telling(*facts), plot)
     if as_json:
         origin = {"checkpoint": str(path), "untrained": untrained, "seed": seed}
         click.echo(json.dumps(origin | subject.origin | {"true_label": subject.true_label} | to_json(explanation)))
         return
-    from mnistnet.cli.drawing import Pen, is_rich_terminal
     from mnistnet.cli.scene import Scene
     from mnistnet.cli.story import tell
+    from mnistnet.cli.terminal import Pen, is_rich_terminal
 
     for line in tell(Scene(*facts, Pen(is_rich_terminal()))):
         click.echo(line)
@@ -155,8 +155,8 @@ class Subject:
 
 
 def _first_weights(loaded: "Checkpoint", seed: int) -> "Network":
-    from mnistnet.network import Network
-    from mnistnet.randomness import Use, generator
+    from mnistnet.nn.network import Network
+    from mnistnet.util.rng import Use, generator
 
     network = Network(loaded.config.layer_sizes, loaded.config.activation, loaded.config.loss)
     network.initialise(generator(seed, Use.INIT))
@@ -177,8 +177,8 @@ def _neuron(word: str | None, layers: int) -> tuple[int, int] | None:
 
 
 def _from_file(path: Path, loaded: "Checkpoint", network: "Network") -> Subject:
-    from mnistnet.evaluation import forward
-    from mnistnet.scaling import read_for
+    from mnistnet.inference.evaluate import forward
+    from mnistnet.vision.preprocess import read_for
 
     pixels = read_for(loaded.config.dataset, loaded.shape, path)
     answer = int(forward(network, pixels[None])[0].argmax())

@@ -25,8 +25,8 @@ def command(checkpoint: str, file: Path, force: bool) -> None:
     torch.nn.Sequential of Linear layers has. Config, labels and validation accuracy stand in the file's metadata. Each
     needs its library: pip install 'mnistnet[onnx]' or 'mnistnet[safetensors]'.
     """
-    from mnistnet import checkpoint as checkpoints
-    from mnistnet import export
+    from mnistnet.checkpoint import checkpoint as checkpoints
+    from mnistnet.inference import export
 
     export.check(file, force)
     loaded = checkpoints.load(find_checkpoint(checkpoint))

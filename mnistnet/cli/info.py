@@ -22,7 +22,7 @@ def command(checkpoint: str, as_json: bool) -> None:
 
     CHECKPOINT is a file, the folder of a run, or `last-run`.
     """
-    from mnistnet import checkpoint as checkpoints
+    from mnistnet.checkpoint import checkpoint as checkpoints
 
     path = find_checkpoint(checkpoint)
     loaded = checkpoints.load(path)

@@ -14,7 +14,7 @@ from mnistnet.errors import CheckpointError, UsageError
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from mnistnet.datasets import Store
+    from mnistnet.data.datasets import Store
 
 LAST_RUN = "last-run"
 
@@ -73,8 +73,9 @@ def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_store(dataset: str, data_dir: Path | None, mirrors: tuple[str, ...]) -> "Store":
     """Return the store of a data set, with a progress bar for what it has to fetch; or of a folder of one's own."""
-    from mnistnet import config, datasets, own_data
-    from mnistnet.registry import DATASETS
+    from mnistnet.config import loader as config
+    from mnistnet.data import datasets, own_data
+    from mnistnet.data.registry import DATASETS
 
     if own_data.is_path(dataset):
         return own_data.open_folder(expanded(Path(dataset)))
@@ -125,7 +126,7 @@ def find_checkpoint(word: str | None, default: str | None = None) -> Path:
 
     Without a word it is `default`, which is said on stderr. A path of the same name as a shipped network is `./NAME`.
     """
-    from mnistnet import runs
+    from mnistnet.training import run as runs
 
     if word is None:
         path = find_checkpoint(default or LAST_RUN)

@@ -10,10 +10,10 @@ from mnistnet import pretrained
 from mnistnet.cli.options import LAST_RUN, PATH, bar, data_options, find_checkpoint, open_store
 
 if TYPE_CHECKING:
-    from mnistnet.checkpoint import Checkpoint
-    from mnistnet.datasets import Examples
-    from mnistnet.evaluation import Evaluation
-    from mnistnet.registry import DatasetSpec
+    from mnistnet.checkpoint.checkpoint import Checkpoint
+    from mnistnet.data.datasets import Examples
+    from mnistnet.data.registry import DatasetSpec
+    from mnistnet.inference.evaluate import Evaluation
 
 output_option = click.option(
     "-o",
@@ -62,7 +62,7 @@ def curves(words: tuple[str, ...], output: Path | None) -> None:
 
     RUN is the folder of a run, a checkpoint, or `last-run`, `best` or `3blue1brown`.
     """
-    from mnistnet import checkpoint
+    from mnistnet.checkpoint import checkpoint
     from mnistnet.plots.curves import curve, draw_curves
 
     path = _output(output, words[0] if len(words) == 1 else LAST_RUN, "curves")
@@ -97,16 +97,16 @@ def confusion(word: str, split: str, output: Path | None, data_dir: Path | None,
 def mistakes(
     word: str, most: int, split: str, output: Path | None, data_dir: Path | None, mirrors: tuple[str, ...]
 ) -> None:
-    """Draw the surest errors: what was said, how surely, and what is true.
+    """Draw the most confident errors: what was said, how surely, and what is true.
 
     The numbers are those of `mnistnet explain --index`.
     """
     path = _checked_output(output, word, "mistakes")
-    from mnistnet.mistakes import surest
-    from mnistnet.plots.mistakes import draw_mistakes
+    from mnistnet.inference.misclassified import most_confident_errors
+    from mnistnet.plots.misclassified import draw_mistakes
 
     subject = _evaluated(word, split, data_dir, mirrors)
-    found = surest(subject.evaluation, subject.examples, subject.loaded.temperature, most)
+    found = most_confident_errors(subject.evaluation, subject.examples, subject.loaded.temperature, most)
     wrong = subject.evaluation.total - subject.evaluation.correct
     title = f"{subject.title}: the surest {len(found):,} of {wrong:,} mistakes"
     draw_mistakes(found, subject.spec.labels, subject.spec.shape, title, path)
@@ -120,7 +120,7 @@ def mistakes(
 def weights(word: str, most: int, output: Path | None) -> None:
     """Draw the weights of the first layer's neurons as images: what each of them looks for."""
     path = _checked_output(output, word, "weights")
-    from mnistnet import checkpoint
+    from mnistnet.checkpoint import checkpoint
     from mnistnet.plots.weights import draw_weights, strongest
 
     loaded = checkpoint.load(find_checkpoint(word))
@@ -140,7 +140,7 @@ def weights(word: str, most: int, output: Path | None) -> None:
 def doubts(word: str, split: str, output: Path | None, data_dir: Path | None, mirrors: tuple[str, ...]) -> None:
     """Draw whether the network is as sure as it is right, and what comes of not answering when it is not."""
     path = _checked_output(output, word, "doubts")
-    from mnistnet.plots.doubts import draw_doubts
+    from mnistnet.plots.reliability import draw_doubts
 
     subject = _evaluated(word, split, data_dir, mirrors)
     logits, labels = subject.evaluation.logits, subject.examples.labels
@@ -153,8 +153,8 @@ def doubts(word: str, split: str, output: Path | None, data_dir: Path | None, mi
 @output_option
 def sweep(folder: Path, output: Path | None) -> None:
     """Draw the trials of a sweep's folder: a line through each one's values, and accuracy against each key."""
+    from mnistnet.experiments.sweep import journal
     from mnistnet.plots.sweep import draw_sweep
-    from mnistnet.sweeps import journal
 
     home = folder if folder.is_dir() else folder.parent
     path = output or home / "sweep.png"
@@ -175,9 +175,9 @@ class _Subject(NamedTuple):
 
 
 def _evaluated(word: str, split: str, data_dir: Path | None, mirrors: tuple[str, ...]) -> _Subject:
-    from mnistnet import checkpoint
+    from mnistnet.checkpoint import checkpoint
     from mnistnet.cli.eval import examples_of
-    from mnistnet.evaluation import evaluate
+    from mnistnet.inference.evaluate import evaluate
 
     loaded = checkpoint.load(find_checkpoint(word))
     store = open_store(loaded.config.dataset, data_dir, mirrors)
@@ -192,7 +192,7 @@ def _evaluated(word: str, split: str, data_dir: Path | None, mirrors: tuple[str,
 
 def _whole_run(word: str) -> Path:
     """Return the checkpoint that knows most of a run's epochs: the last one's, where it is there."""
-    from mnistnet import runs
+    from mnistnet.training import run as runs
 
     best = find_checkpoint(word)
     last = best.with_name(runs.LAST)
@@ -202,7 +202,7 @@ def _whole_run(word: str) -> Path:
 
 def _output(output: Path | None, word: str, kind: str) -> Path:
     """Return the file to draw into: that given, else one beside the run, or here for a network by its name."""
-    from mnistnet import runs
+    from mnistnet.training import run as runs
 
     if output is not None:
         return output

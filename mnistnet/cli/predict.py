@@ -13,8 +13,8 @@ from mnistnet.cli.options import PATH, find_checkpoint, json_option, per_cent
 from mnistnet.errors import DivergedError, ImageError, UsageError
 
 if TYPE_CHECKING:
-    from mnistnet.checkpoint import Checkpoint
-    from mnistnet.images import Reading
+    from mnistnet.checkpoint.checkpoint import Checkpoint
+    from mnistnet.vision.image_file import Reading
 
 STDIN = "-"
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".tif", ".tiff"}
@@ -62,9 +62,9 @@ def command(
     digit, and sees the whole picture, scaled to its size. A file that cannot be read is an error line, and the others
     are read all the same (exit code 1).
     """
-    from mnistnet import checkpoint as checkpoints
-    from mnistnet import scaling
-    from mnistnet.registry import MNIST
+    from mnistnet.checkpoint import checkpoint as checkpoints
+    from mnistnet.data.registry import MNIST
+    from mnistnet.vision import preprocess as scaling
 
     names = list(_files(images))
     if save_input is not None:
@@ -97,7 +97,7 @@ def command(
         if not line and read.others:
             click.echo(f"{click.format_filename(name)}: holds more than one digit? --line reads them all", err=True)
         if show:
-            from mnistnet.cli.drawing import steps_as_text
+            from mnistnet.cli.terminal import steps_as_text
 
             click.echo(steps_as_text(read.given, read.ink, read.pixels, loaded.shape), err=as_json)
         if save_input is not None:
@@ -107,9 +107,9 @@ def command(
 
 
 def _content(name: str) -> bytes:
-    from mnistnet.images import LARGEST_FILE, read_file
+    from mnistnet.vision.image_file import MAX_FILE, read_file
 
-    return sys.stdin.buffer.read(LARGEST_FILE + 1) if name == STDIN else read_file(Path(name))
+    return sys.stdin.buffer.read(MAX_FILE + 1) if name == STDIN else read_file(Path(name))
 
 
 def _files(images: tuple[Path, ...]) -> Iterator[str]:
@@ -132,8 +132,9 @@ def _answers(loaded: "Checkpoint", read: "Reading") -> list[dict[str, Any]]:
     """Return for each digit of a picture what `--json` says of it, with its box."""
     import numpy as np
 
-    from mnistnet import calibration, doubt
-    from mnistnet.evaluation import forward
+    from mnistnet.inference import calibration
+    from mnistnet.inference import ood as doubt
+    from mnistnet.inference.evaluate import forward
 
     logits = forward(loaded.network, read.pixels)
     if not np.isfinite(logits).all():
@@ -185,7 +186,7 @@ def _save(path: Path, read: "Reading", shape: tuple[int, int]) -> None:
     import numpy as np
     from PIL import Image
 
-    from mnistnet.files import replace_file
+    from mnistnet.util.atomic_files import replace_file
 
     stream = BytesIO()
     Image.fromarray(np.hstack(list(read.pixels.reshape(-1, *shape)))).save(stream, "PNG")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mnistnet.cli.drawing import Pen
-from mnistnet.telling import Telling
+from mnistnet.cli.terminal import Pen
+from mnistnet.explain.labels import Telling
 
 
 @dataclass(frozen=True)

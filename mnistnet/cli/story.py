@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mnistnet.cli.drawing import digit_as_text, every, paragraph
 from mnistnet.cli.options import per_cent
 from mnistnet.cli.scene import Scene, columns, rest
 from mnistnet.cli.story_back import passed_back
 from mnistnet.cli.story_gradient import bang_for_the_buck, only_this_one
-from mnistnet.functions import Array
-from mnistnet.telling import strongest
-from mnistnet.wording import Unit, short, times, unit
+from mnistnet.cli.terminal import digit_as_text, every, paragraph
+from mnistnet.explain.labels import strongest
+from mnistnet.util.arrays import Array
+from mnistnet.util.number_format import Unit, short, times, unit
 
 NEAR = 0.1  # an activation closer than this to what is desired has a small wish
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mnistnet.cli.drawing import paragraph
 from mnistnet.cli.scene import Scene, columns, rest
-from mnistnet.functions import Array
-from mnistnet.telling import shown, strongest
-from mnistnet.wording import short, unit
+from mnistnet.cli.terminal import paragraph
+from mnistnet.explain.labels import shown, strongest
+from mnistnet.util.arrays import Array
+from mnistnet.util.number_format import short, unit
 
 DEAF = 0.01  # a slope below this lets next to nothing of a nudge through
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mnistnet.averaging import STEP_LENGTH, Direction
-from mnistnet.cli.drawing import paragraph
 from mnistnet.cli.options import per_cent
 from mnistnet.cli.scene import Scene, columns, rest
-from mnistnet.sensitivity import STEP, Sensitivity
-from mnistnet.wording import short, times, unit
+from mnistnet.cli.terminal import paragraph
+from mnistnet.explain.batch_gradient import STEP_LENGTH, Direction
+from mnistnet.explain.sensitivity import STEP, Sensitivity
+from mnistnet.util.number_format import short, times, unit
 
-MOST_LAYERS = 6  # of a deeper network the last ones are shown
+MAX_LAYERS = 6  # of a deeper network the last ones are shown
 ROWS_A_LAYER = 3
 SAME_WAY, AGAINST, GOOD_GUESS = 60, 100, 45  # degrees
 ONE_SIDED = 0.9
@@ -103,7 +103,7 @@ def _by_layer(scene: Scene) -> Iterator[str]:
     yield columns(["", "", "", f"size{sizes.words}"], [24, 10, 10, 26])
     yield columns(["", "all", "not 0", "middle", "largest", "part"], [24, 10, 10, 9, 9, 8])
     largest = max(share.share for share in shares)
-    rows = shares[-2 * MOST_LAYERS :]
+    rows = shares[-2 * MAX_LAYERS :]
     for share in rows:
         name = f"{'biases' if share.biases else 'weights'}, {scene.layer(share.layer).removeprefix('the ')}"
         cells = [name, f"{share.count:,}", f"{share.count - share.zeros:,}", sizes.plain(share.middle)]
@@ -152,7 +152,7 @@ def _table_of_examples(scene: Scene) -> Iterator[str]:
         yield f" {words.words}"
     widths = [20, 8, *(7 for _ in heads[1:]), 12]
     yield columns(["", *heads, "... average"], widths)
-    chosen = averages.parameters[: ROWS_A_LAYER * MOST_LAYERS]
+    chosen = averages.parameters[: ROWS_A_LAYER * MAX_LAYERS]
     for parameter, row, mean in zip(chosen, averages.nudges, averages.average, strict=False):
         cells = [scene.parameter(parameter), *(words(float(value)) for value in row), words(float(mean))]
         yield columns(cells, widths)

@@ -15,9 +15,9 @@ from mnistnet.cli.options import PATH, bar, data_options, json_option, open_stor
 if TYPE_CHECKING:
     from distributed import Client
 
-    from mnistnet.sweeps.journal import Entry
-    from mnistnet.sweeps.ranking import Standing
-    from mnistnet.sweeps.session import Session
+    from mnistnet.experiments.sweep.journal import Entry
+    from mnistnet.experiments.sweep.ranking import Standing
+    from mnistnet.experiments.sweep.session import Session
 
 ROWS = 10  # of the table of the best
 
@@ -73,8 +73,8 @@ def command(
     ):
         if given:
             raise click.UsageError(f"{other}: {why}; choose one")
-    from mnistnet.sweeps import cluster, plan
-    from mnistnet.sweeps.session import open_session
+    from mnistnet.experiments.sweep import cluster, plan
+    from mnistnet.experiments.sweep.session import open_session
 
     sweep = plan.load(path)
     cluster.require(dashboard=dashboard)
@@ -104,8 +104,8 @@ def command(
 
 
 def _cluster(scheduler: str | None, jobs: int | None, dashboard: bool) -> "AbstractContextManager[Client]":
-    from mnistnet.sweeps import cluster
-    from mnistnet.team import processors
+    from mnistnet.experiments.sweep import cluster
+    from mnistnet.training.process_pool import processors
 
     if scheduler is not None:
         return cluster.cluster_at(scheduler)
@@ -155,7 +155,7 @@ def _trials(number: int) -> str:
 
 
 def _print_end(session: "Session", path: Path, seconds: float, as_json: bool) -> None:
-    from mnistnet.sweeps.ranking import spread
+    from mnistnet.experiments.sweep.ranking import spread
 
     standings, best = session.choose()
     outcomes = [entry.outcome for entry in session.entries]

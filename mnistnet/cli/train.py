@@ -14,9 +14,9 @@ from mnistnet.cli.options import PATH, bar, data_options, json_option, open_stor
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from mnistnet.config import Config
-    from mnistnet.runs import Run, Summary
-    from mnistnet.training import EpochResult
+    from mnistnet.config.schema import Config
+    from mnistnet.training.loop import EpochResult
+    from mnistnet.training.run import Run, Summary
 
 
 @click.command(
@@ -64,8 +64,8 @@ def command(
     if resume and force:
         raise click.UsageError("--resume continues a run and --force starts it over: choose one")
     began = time.perf_counter()
-    from mnistnet import config as configs
-    from mnistnet import runs
+    from mnistnet.config import loader as configs
+    from mnistnet.training import run as runs
 
     config = configs.load(config_path, overrides)
     if plot:
@@ -193,8 +193,9 @@ def _print_summary(run: "Run", summary: "Summary", picture: Path | None, seconds
 
 def _draw_curves(run: "Run") -> Path | None:
     """Draw the run's curves into its folder; return the file, or None where there is no epoch to draw."""
-    from mnistnet import checkpoint, runs
+    from mnistnet.checkpoint import checkpoint
     from mnistnet.plots.curves import curve, draw_curves
+    from mnistnet.training import run as runs
 
     if not run.state.history:
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistnet.errors import PlotError, UsageError
-from mnistnet.files import replace_file
+from mnistnet.util.atomic_files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistnet.compare import LEAST_COST, Comparison
-from mnistnet.functions import Array
-from mnistnet.plane import Landscape
+from mnistnet.experiments.compare import MIN_COST, Comparison
+from mnistnet.experiments.loss_surface import LossSurface
+from mnistnet.experiments.trajectory import Trajectory
 from mnistnet.plots import GREY, MARKERS, figure, line_styles
-from mnistnet.walks import Walk
+from mnistnet.util.arrays import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
         drawing.legend(steps.get_lines(), list(map(_title, walks)), loc="outside upper center", ncols=2)
 
 
-def _title(walk: Walk) -> str:
+def _title(walk: Trajectory) -> str:
     return (
         f"{walk.entrant.name}: {walk.entrant.batch_size:,} images a step, "
         f"walked {_distance(walk.walked)}, came {_distance(walk.distance)}"
@@ -45,7 +45,7 @@ def _distance(length: float) -> str:
     return f"{length:,.0f}" if 100 <= length < 1e6 else f"{length:.3g}"
 
 
-def _costs(axes: "Axes", walks: Sequence[Walk]) -> None:
+def _costs(axes: "Axes", walks: Sequence[Trajectory]) -> None:
     for walk, style in zip(walks, line_styles(), strict=False):
         axes.plot([look.step for look in walk.looks], [look.train_cost for look in walk.looks], **style)
     axes.set(xscale="symlog", xlim=(0, None), xlabel="steps")
@@ -62,7 +62,7 @@ def _as_costs(axes: "Axes", title: str) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _accuracies(axes: "Axes", walks: Sequence[Walk]) -> None:
+def _accuracies(axes: "Axes", walks: Sequence[Trajectory]) -> None:
     _against_seconds(axes, walks, "validation_accuracy", 100)
     _against_seconds(axes, walks, "train_accuracy", 100, linewidth=0.8)
     axes.set(title="Accuracy against seconds", ylabel="accuracy (%)", ylim=(0, 100))
@@ -71,7 +71,7 @@ def _accuracies(axes: "Axes", walks: Sequence[Walk]) -> None:
     axes.legend([bold, thin], words, loc="upper left")  # where an untrained network leaves room
 
 
-def _against_seconds(axes: "Axes", walks: Sequence[Walk], what: str, scale: float = 1, **changes: Any) -> None:
+def _against_seconds(axes: "Axes", walks: Sequence[Trajectory], what: str, scale: float = 1, **changes: Any) -> None:
     """Plot what the looks know against time, which has to be seen in thousandths and in tens of a second alike."""
     first = 0.5 * min(walk.looks[min(1, len(walk.looks) - 1)].seconds or 1e-3 for walk in walks)
     for walk, style in zip(walks, line_styles(), strict=False):
@@ -137,8 +137,8 @@ def _room(points: Array) -> tuple[float, float]:
     return places[best]
 
 
-def _contours(axes: "Axes", landscape: Landscape) -> None:
-    costs = np.maximum(landscape.costs, LEAST_COST)
+def _contours(axes: "Axes", landscape: LossSurface) -> None:
+    costs = np.maximum(landscape.costs, MIN_COST)
     finite = costs[np.isfinite(costs)]
     if not finite.size or not np.ptp(finite):
         return  # level ground, or a training that diverged to where nothing can be computed

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistnet.evaluation import Evaluation
+from mnistnet.inference.evaluate import Evaluation
 from mnistnet.plots import GREY, figure
 
 if TYPE_CHECKING:
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 CELL = 0.52  # inches
-MOST_NUMBERED = 30  # classes; with more, numbers in the cells would overlap
+MAX_NUMBERED = 30  # classes; with more, numbers in the cells would overlap
 
 
 def draw_confusion(evaluation: Evaluation, labels: tuple[str, ...], title: str, path: Path) -> None:
     """Draw the table of true against predicted classes; the darker, the more often they were confused."""
     n, longest = len(labels), max(map(len, labels))
-    cell = CELL if n <= MOST_NUMBERED else CELL * MOST_NUMBERED / n
+    cell = CELL if n <= MAX_NUMBERED else CELL * MAX_NUMBERED / n
     width, height = cell * n + 1.5 + 0.08 * longest, cell * n + 1.3 + (0.07 * longest if longest > 3 else 0)
     with figure(path, max(width, 4.2), max(height, 3.4)) as drawing:
         axes = drawing.subplots()
@@ -29,7 +29,7 @@ def draw_confusion(evaluation: Evaluation, labels: tuple[str, ...], title: str, 
         axes.imshow(np.sqrt(mistakes), cmap="Oranges", vmin=0, vmax=1.25 * most**0.5)
         for at in range(n):
             axes.add_patch(_tile(at))
-        if n <= MOST_NUMBERED:
+        if n <= MAX_NUMBERED:
             _numbers(axes, evaluation, most)
         tilt: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if longest > 3 else {}
         axes.set_xticks(range(n), labels, **tilt)

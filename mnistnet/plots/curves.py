@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistnet.checkpoint import Checkpoint
+from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.errors import PlotError
 from mnistnet.plots import GREY, figure, line_styles
 

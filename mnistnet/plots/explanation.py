@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistnet.functions import Array
+from mnistnet.explain.labels import MAX_ROWS, Telling, strongest
 from mnistnet.plots import GREY, figure
 from mnistnet.plots.explanation_back import all_wishes, passed_back
 from mnistnet.plots.explanation_examples import only_this_one
 from mnistnet.plots.explanation_gradient import bang_for_the_buck
-from mnistnet.plots.page import MARGIN, RADIUS, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
-from mnistnet.telling import MOST_ROWS, Telling, strongest
-from mnistnet.wording import Unit, short, times, unit
+from mnistnet.plots.layout import MARGIN, RADIUS, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
+from mnistnet.util.arrays import Array
+from mnistnet.util.number_format import Unit, short, times, unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -256,6 +256,6 @@ def _fan(
             page.arrow(start - 0.17, y + length / 2, 0, -length, colour(nudge))
     page.neuron(end + 0.08, heart, RADIUS, float(own), telling.neuron(ways.layer, ways.neuron).split()[-1][:5])
     page.y += PITCH * len(chosen)
-    if len(nudges) > MOST_ROWS:
+    if len(nudges) > MAX_ROWS:
         page.write(left, page.y, f"... and {len(nudges) - len(chosen):,} more", size=8, color=GREY)
         page.y += 0.2

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from mnistnet.functions import Array
+from mnistnet.explain.labels import Telling, strongest
 from mnistnet.plots import GREY
-from mnistnet.plots.page import INNER, MARGIN, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
-from mnistnet.telling import Telling, strongest
-from mnistnet.wording import short, unit
+from mnistnet.plots.layout import INNER, MARGIN, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
+from mnistnet.util.arrays import Array
+from mnistnet.util.number_format import short, unit
 
 ROW = 0.235  # of the table
 NAME, SUM, SIDEWAYS = 1.0, 0.66, 0.55  # widths: of a neuron's name, of its sum, of the longest arrow
-MOST_LAYERS = 5  # of a deeper network the last ones are drawn, and the first weights
+MAX_LAYERS = 5  # of a deeper network the last ones are drawn, and the first weights
 IMAGES = 8  # in a row
 
 
@@ -84,10 +84,10 @@ def _table(page: Page, telling: Telling, wishes: Array) -> None:
 def passed_back(page: Page, telling: Telling) -> None:
     """Draw the nudges of the hidden layers before, and the first weights' as images."""
     before = range(telling.output - 2, 0, -1)
-    for layer in before[:MOST_LAYERS]:
+    for layer in before[:MAX_LAYERS]:
         _layer(page, telling, layer)
-    if len(before) > MOST_LAYERS:
-        page.paragraph(f"... and so on, through {len(before) - MOST_LAYERS:,} more hidden layers.")
+    if len(before) > MAX_LAYERS:
+        page.paragraph(f"... and so on, through {len(before) - MAX_LAYERS:,} more hidden layers.")
     _first_weights(page, telling)
 
 

@@ -5,13 +5,13 @@ from math import cos, radians, sin
 
 import numpy as np
 
-from mnistnet.averaging import STEP_LENGTH
+from mnistnet.explain.batch_gradient import STEP_LENGTH
+from mnistnet.explain.labels import Telling
 from mnistnet.plots import COLOURS, GREY
-from mnistnet.plots.page import INNER, MARGIN, WIDTH, Page
-from mnistnet.telling import Telling
-from mnistnet.wording import short, unit
+from mnistnet.plots.layout import INNER, MARGIN, WIDTH, Page
+from mnistnet.util.number_format import short, unit
 
-MOST_LAYERS = 4  # of a deeper network the last ones are drawn
+MAX_LAYERS = 4  # of a deeper network the last ones are drawn
 APART, LOWEST_LABEL = 22, 9  # per cent on the axes of what comes of heeding one alone
 ALONE, BATCHES = COLOURS[1], COLOURS[0]
 
@@ -36,7 +36,7 @@ def only_this_one(page: Page, telling: Telling) -> None:
 def _examples(page: Page, telling: Telling) -> None:
     """Draw the video's table: parameters by examples, and the average."""
     averages = telling.explanation.averages
-    parameters = averages.parameters[: 3 * MOST_LAYERS]
+    parameters = averages.parameters[: 3 * MAX_LAYERS]
     names = [telling.names[label][:6] for label in averages.labels]
     columns = [f"this {names[0]}"[:8], *names[1:]]
     values, words = averages.nudges[: len(parameters)], unit([*averages.nudges.ravel(), *averages.average], 4)

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from mnistnet.functions import Array
+from mnistnet.explain.labels import Telling
+from mnistnet.explain.sensitivity import STEP, Sensitivity, Share
 from mnistnet.plots import COLOURS, GREY
-from mnistnet.plots.page import MARGIN, WIDTH, Page, minus
-from mnistnet.sensitivity import STEP, Sensitivity, Share
-from mnistnet.telling import Telling
-from mnistnet.wording import short, times
+from mnistnet.plots.layout import MARGIN, WIDTH, Page, minus
+from mnistnet.util.arrays import Array
+from mnistnet.util.number_format import short, times
 
-MOST = 5  # of the most and least sensitive
-MOST_LAYERS = 4  # of a deeper network the last ones are drawn
+MAX_ENTRIES = 5  # of the most and least sensitive
+MAX_LAYERS = 4  # of a deeper network the last ones are drawn
 BINS = 60
 LOWEST, TALLEST = 0.42, 0.75  # of a ridge
 ROW = 0.2
@@ -63,7 +63,7 @@ def _zeros(telling: Telling) -> str:
 def _ridges(page: Page, telling: Telling, room: float) -> None:
     """Draw how derivatives' sizes are distributed, a ridge for each layer's weights and one for its biases."""
     shares = [share for share in telling.explanation.sensitivities.shares if share.count > share.zeros]
-    shares = shares[-2 * MOST_LAYERS :]
+    shares = shares[-2 * MAX_LAYERS :]
     page.write(MARGIN, page.y + 0.08, "Sizes of the derivatives that are not zero", weight="bold", size=9.5)
     page.y += 0.28
     page.write(MARGIN, page.y, "how many, and their part of the gradient's squared length", size=8, color=GREY)
@@ -121,7 +121,7 @@ def _proof(page: Page, telling: Telling) -> None:
     page.write(right - 0.95, page.y, "promised", ha="right", size=8, color=GREY)
     page.write(right, page.y, "measured", ha="right", size=8, color=GREY)
     page.y += 0.1
-    shown = [(name, list(entries[: min(MOST, telling.top)])) for name, entries in groups if entries]
+    shown = [(name, list(entries[: min(MAX_ENTRIES, telling.top)])) for name, entries in groups if entries]
     changes = [abs(value) for _, entries in shown for entry in entries for value in _changes(entry)]
     low = max(floor(log10(min(changes))), -26)
     high = max(low, floor(log10(max(changes)))) + 1

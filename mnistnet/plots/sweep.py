@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistnet.errors import PlotError
-from mnistnet.functions import Array
+from mnistnet.experiments.sweep.journal import Entry
 from mnistnet.plots import GREY, figure
-from mnistnet.sweeps.journal import Entry
+from mnistnet.util.arrays import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

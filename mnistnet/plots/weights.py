@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mnistnet.functions import Array
-from mnistnet.network import Network
+from mnistnet.nn.network import Network
 from mnistnet.plots import figure
+from mnistnet.util.arrays import Array
 
 COLOURS = "cividis"
 """Blue for negative, grey for none, yellow for positive weights; printed in black and white from dark to light."""

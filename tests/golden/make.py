@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistnet import checkpoint
-from mnistnet.checkpoint import Checkpoint
-from mnistnet.network import Network
-from mnistnet.schedules import Constant
-from mnistnet.schema import Config, EarlyStopping, Momentum
+from mnistnet.checkpoint import checkpoint
+from mnistnet.checkpoint.checkpoint import Checkpoint
+from mnistnet.config.schema import Config, EarlyStopping, Momentum
+from mnistnet.nn.network import Network
+from mnistnet.nn.schedules import Constant
 
 GOLDEN = Path(__file__).parent / "version-1.npz"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistnet.cli.drawing import Pen
 from mnistnet.cli.scene import Scene
 from mnistnet.cli.story import tell
-from mnistnet.explain import explain
-from mnistnet.network import Network
+from mnistnet.cli.terminal import Pen
+from mnistnet.explain.explanation import explain
+from mnistnet.nn.network import Network
 from tests.explained import some_examples
 
 GOLDEN = Path(__file__).parent / "explain.txt"

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from mnistnet import checkpoint, pretrained, registry
+from mnistnet import pretrained
+from mnistnet.checkpoint import checkpoint
+from mnistnet.data import registry
 
 
 def best(work: Callable[[], object], times: int = 15) -> float:

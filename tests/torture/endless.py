@@ -13,7 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-from mnistnet import config, datasets, registry, runs
+from mnistnet.config import loader as config
+from mnistnet.data import datasets, registry
+from mnistnet.training import run as runs
 
 
 def held() -> tuple[float, int]:

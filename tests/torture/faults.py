@@ -156,7 +156,7 @@ def try_saves(folder: Path, first: int, step: int) -> None:
     """Save a checkpoint over an older one with every fault; print what was said, and which of the two is there."""
     from dataclasses import replace
 
-    from mnistnet import checkpoint
+    from mnistnet.checkpoint import checkpoint
     from mnistnet.errors import CheckpointError
     from tests.golden.make import golden
 
@@ -186,10 +186,10 @@ def try_saves(folder: Path, first: int, step: int) -> None:
 
 def try_trainings(folder: Path, first: int, step: int, arguments: list[str]) -> None:
     """Train with every fault and resume without one; print what was said, what loads, and whether the end is equal."""
-    from mnistnet import checkpoint
+    from mnistnet.checkpoint import checkpoint
     from mnistnet.cli import cli
     from mnistnet.errors import CheckpointError
-    from tests.test_resume import contents
+    from tests.training.test_resume import contents
 
     run, output = folder / "run", folder / "output"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mnistnet.demo.server import HEADERS
+from mnistnet.web.server import HEADERS
 from tests.pictures import SEVEN, enlarged, png
 
 PIXELS = base64.b64encode(SEVEN.tobytes()).decode()

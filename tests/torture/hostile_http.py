@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from mnistnet.demo.server import FILES, LARGEST_BODY
+from mnistnet.web.server import FILES, MAX_BODY
 from tests.torture.hostile import GOOD, MESSAGE, NAMES, SILENCE, Attack, changed, request
 
 STATIC = (*FILES, "/favicon.ico")
@@ -135,7 +135,7 @@ def sizes(netloc: str) -> Iterator[Attack]:
     """Yield bodies of up to 5 MB to each endpoint."""
     for name in NAMES:
         first = f"POST /api/{name} HTTP/1.1"
-        for size, status in ((LARGEST_BODY, 400), (LARGEST_BODY + 1, 413), (2_000_000, 413), (4_000_000, 413)):
+        for size, status in ((MAX_BODY, 400), (MAX_BODY + 1, 413), (2_000_000, 413), (4_000_000, 413)):
             yield Attack("size", request(netloc, b"x" * size, first), frozenset({status}))
             yield Attack("size", request(netloc, b"x" * size, first, Expect="100-continue"), frozenset({status}))
         # Past 4 MB it hangs up at once, and what was still under way can cost the answer.

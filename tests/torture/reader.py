@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mnistnet import checkpoint, idx
+from mnistnet.checkpoint import checkpoint
+from mnistnet.data import idx
 from mnistnet.errors import DataError
 from tests.golden.make import golden
 

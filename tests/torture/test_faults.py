@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mnistnet import checkpoint
+from mnistnet.checkpoint import checkpoint
 from tests.torture import real
 from tests.torture.counts import counts
 from tests.torture.tally import Tally

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from mnistnet import download
+from mnistnet.data import download
+from mnistnet.data.registry import MNIST, RemoteFile
 from mnistnet.errors import DownloadError
-from mnistnet.registry import MNIST, RemoteFile
 from tests import mirror as misbehaviour
 from tests.mirror import Behaviour, Mirror, Request, mirror
 from tests.torture import real
@@ -177,7 +177,7 @@ DAMAGES: dict[str, Callable[[Path, random.Random], object]] = {
 def test_a_damaged_folder_is_healed_by_the_next_command_and_never_believed(
     tmp_path: Path, published: dict[str, bytes], count: int, tally: Tally
 ) -> None:
-    from mnistnet import datasets
+    from mnistnet.data import datasets
 
     source, lost, folder = random.Random(8), 0, tmp_path / "data" / "mnist"
     folder.mkdir(parents=True)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mnistnet import checkpoint
+from mnistnet.checkpoint import checkpoint
 from mnistnet.cli import cli
-from mnistnet.datasets import Examples, Store
+from mnistnet.data.datasets import Examples, Store
 from tests.golden.make import golden
 from tests.torture.counts import counts
 from tests.torture.tally import Tally

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.test_resume import contents
 from tests.torture import real
 from tests.torture.counts import counts
 from tests.torture.tally import Tally
+from tests.training.test_resume import contents
 
 COMMON = {"train_images": 600, "validation": 200, "layer_sizes": "[784, 24, 10]", "batch_size": 30, "epochs": 12}
 CONFIGS: dict[str, dict[str, object]] = {

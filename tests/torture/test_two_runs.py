@@ -6,10 +6,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.test_resume import contents
 from tests.torture import real
 from tests.torture.counts import counts
 from tests.torture.tally import Tally
+from tests.training.test_resume import contents
 
 SMALL = real.settings(train_images=300, validation=100, epochs=30, layer_sizes="[784, 4, 10]", batch_size=50)
 

@@ -1,0 +1,278 @@
+"""Checkpoints: a JSON header and named arrays in one .npz, data and nothing else. docs/checkpoint.md is the format.
+
+Saving is atomic and depends on its arguments alone: equal networks make equal bytes. It refuses to write what loading
+would refuse. Loading trusts nothing: the header is read first, and what its config demands is compared with what the
+file holds before the network takes any memory.
+"""
+
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from mnistnet import __version__
+from mnistnet.checkpoint import npz
+from mnistnet.checkpoint.npz import FormatError
+from mnistnet.config import loader as configs
+from mnistnet.config.schema import Config
+from mnistnet.data.datasets import Store
+from mnistnet.data.registry import DATASETS
+from mnistnet.errors import CheckpointError, ConfigError
+from mnistnet.nn.network import Network, parameter_count
+from mnistnet.util.arrays import Array
+from mnistnet.util.atomic_files import atomic_write, reason
+
+FORMAT = 1
+MAX_HEADER = 1 << 20  # bytes
+
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Number = Annotated[int, Meta(ge=-(2**53), le=2**53)] | float
+Words = Annotated[str, Meta(max_length=200, pattern=r"\A[ -~]*\Z")]
+"""Text that is safe to print on a terminal."""
+
+
+class Best(TypedDict):
+    """Which epoch was chosen so far, by what, and how it scored."""
+
+    epoch: Count
+    validation_accuracy: float | None
+    chosen_by: Words
+
+
+class Origin(TypedDict):
+    """The data set a network has learned from: its name, and the SHA-256 of each of its files.
+
+    Of a data set of one's own also the names of the classes and an image's rows and columns, which nothing else tells.
+    """
+
+    name: Words
+    sha256: dict[Words, Words]
+    labels: NotRequired[Annotated[list[Words], Meta(min_length=2, max_length=256)]]
+    shape: NotRequired[Annotated[list[Annotated[int, Meta(ge=1, le=1_000_000)]], Meta(min_length=2, max_length=2)]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network with all it takes to use it, to say where it comes from, and (in `training`) to go on training it.
+
+    `metrics` are columns of equal length, one entry an epoch. `parameters` says which weights the layers hold: "raw",
+    or "averaged". `temperature` calibrates shown confidences, or is None;
+    `evidence` is what an answer must reach not to be called unsure, or None. `training` maps names that end in `.steps`
+    to a count, int64 of shape (), and other names to a float32 vector with a number for each parameter.
+    """
+
+    config: Config
+    network: Network
+    epoch: int
+    metrics: Mapping[str, list[Any]]
+    best: Best
+    dataset: Origin
+    blas: str
+    threads: int | None
+    temperature: float | None = None
+    evidence: float | None = None
+    parameters: str = "raw"
+    versions: Mapping[str, str] = field(default_factory=lambda: {"mnistnet": __version__, "numpy": np.__version__})
+    training: Mapping[str, Array] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        spec = DATASETS.get(self.config.dataset)
+        numbers = map(str, range(self.config.layer_sizes[-1]))
+        return spec.labels if spec else tuple(self.dataset.get("labels") or numbers)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The rows and columns of the images it takes."""
+        spec = DATASETS.get(self.config.dataset)
+        rows, columns = spec.shape if spec else self.dataset.get("shape") or (1, self.config.layer_sizes[0])
+        return rows, columns
+
+    def header(self) -> dict[str, Any]:
+        """Return what the file's header holds, as plain values in a fixed order."""
+        return {
+            "format": FORMAT,
+            **self.versions,
+            "config": configs.to_mapping(self.config),
+            "epoch": self.epoch,
+            "metrics": dict(self.metrics),
+            "best": dict(self.best),
+            "dataset": dict(self.dataset),
+            "parameters": self.parameters,
+            "blas": self.blas,
+            "threads": self.threads,
+            "temperature": self.temperature,
+        } | ({} if self.evidence is None else {"evidence": self.evidence})
+
+
+def origin(store: Store) -> Origin:
+    """Return what a header says about the data in a store."""
+    spec, known = store.spec, Origin(name=store.spec.name, sha256=store.hashes())
+    if spec.files:  # published: the registry tells the rest
+        return known
+    return {**known, "labels": list(spec.labels), "shape": list(spec.shape)}
+
+
+class _Stamp(msgspec.Struct):
+    """The entries of a header that every format has."""
+
+    format: Count
+    mnistnet: Words = "of unknown version"
+
+
+class _Header(msgspec.Struct):
+    """The header of format 1. Entries it does not name are ignored: what changes a meaning changes the format."""
+
+    mnistnet: Words
+    numpy: Words
+    config: dict[str, Any]
+    epoch: Count
+    metrics: dict[Words, list[Number | None]]
+    best: Best
+    dataset: Origin
+    parameters: Literal["raw", "averaged"]
+    blas: Words
+    threads: Count | None
+    temperature: Annotated[float, Meta(ge=0.001, le=1000)] | None
+    evidence: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint in the place of `path`, or leave what is there as it is. Raises CheckpointError."""
+    entries = checkpoint.header()
+    header = msgspec.json.encode(entries)
+    arrays: dict[str, Array] = {"header": np.array(header)}
+    for i, (weight, bias) in enumerate(zip(checkpoint.network.weights, checkpoint.network.biases, strict=True)):
+        arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"] = weight, bias
+    for name, array in (checkpoint.training or {}).items():
+        arrays[f"training.{name}"] = array
+    try:
+        _check_size(header)
+        _check_columns(checkpoint.epoch, checkpoint.metrics)
+        # Without the metrics: they are numbers, and thousands of them after as many epochs.
+        _parse_header(msgspec.json.encode(entries | {"metrics": {}}))
+        _check_finite(checkpoint.network)
+        with atomic_write(path) as stream:
+            npz.write(stream, arrays)
+    except FormatError as error:
+        raise CheckpointError(f"{path}: not written, because it could not be read again: {error}") from None
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be written: {reason(error)}; see that its folder is there, writable and has space"
+        ) from None
+
+
+def load(path: Path, *, training: bool = False) -> Checkpoint:
+    """Read a checkpoint; `training`: with what resuming needs. Raises CheckpointError, naming `path`."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            what = "is a directory" if path.is_dir() else "is a device or a pipe"
+            raise CheckpointError(f"{path}: cannot be read: {what}; expected a checkpoint file")
+        with path.open("rb") as stream:
+            return _load(npz.Reader(stream), training)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {reason(error)}") from None
+    except (FormatError, ConfigError, RecursionError) as error:
+        # What is found in a hostile file may be quoted here, and goes to a terminal.
+        words = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+        raise CheckpointError(f"{path}: not a checkpoint that can be used: {words}") from None
+
+
+def _load(file: npz.Reader, training: bool) -> Checkpoint:
+    header = _parse_header(file.text("header", MAX_HEADER))
+    config = configs.from_mapping(header.config, source="the config in its header")
+    _check_origin(header.dataset, config)
+    network = _read_network(file, config)
+    return Checkpoint(
+        config=config,
+        network=network,
+        epoch=header.epoch,
+        metrics=header.metrics,
+        best=header.best,
+        dataset=header.dataset,
+        blas=header.blas,
+        threads=header.threads,
+        temperature=header.temperature,
+        evidence=header.evidence,
+        parameters=header.parameters,
+        versions={"mnistnet": header.mnistnet, "numpy": header.numpy},
+        training=_read_training(file, config) if training else None,
+    )
+
+
+def _parse_header(text: bytes) -> _Header:
+    """Return the header, every entry of the type its readers rely on. Raises FormatError."""
+    _check_size(text)
+    try:
+        stamp = msgspec.json.decode(text, type=_Stamp)
+        if stamp.format != FORMAT:
+            raise FormatError(
+                f"expected checkpoint format {FORMAT}, found format {stamp.format}, written by mnistnet "
+                f"{stamp.mnistnet}; this is mnistnet {__version__}, so install the version that wrote it"
+            )
+        header = msgspec.json.decode(text, type=_Header)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"its header: {str(error)[:200]}") from None
+    if header.best["epoch"] > header.epoch:
+        raise FormatError(f"its header: best epoch {header.best['epoch']} of {header.epoch} epochs")
+    _check_columns(header.epoch, header.metrics)
+    return header
+
+
+def _check_origin(dataset: Origin, config: Config) -> None:
+    """Raise FormatError where names of classes or the shape of images do not fit the network."""
+    rows, columns = dataset.get("shape") or (1, config.layer_sizes[0])
+    labels = dataset.get("labels") or [""] * config.layer_sizes[-1]
+    if rows * columns != config.layer_sizes[0] or len(labels) != config.layer_sizes[-1]:
+        raise FormatError("its header: the data set's labels or shape do not fit the config's layer_sizes")
+
+
+def _check_size(header: bytes) -> None:
+    if len(header) > MAX_HEADER:
+        raise FormatError(f"its header has {len(header):,} bytes; expected at most {MAX_HEADER:,}")
+
+
+def _check_columns(epochs: int, metrics: Mapping[str, Sequence[Any]]) -> None:
+    if any(len(column) != epochs for column in metrics.values()):
+        raise FormatError(f"its header: the metrics do not fit the {epochs} epochs it claims")
+
+
+def _read_network(file: npz.Reader, config: Config) -> Network:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (fan_in, fan_out) in enumerate(pairwise(config.layer_sizes)):
+        shapes[f"layers.{i}.weight"], shapes[f"layers.{i}.bias"] = (fan_out, fan_in), (fan_out,)
+    # All are compared with the bytes in the file before the network takes memory for the first of them.
+    for name, shape in shapes.items():
+        file.expect(name, "<f4", shape)
+    for name in file.names:
+        if name != "header" and name not in shapes and not name.startswith("training."):
+            raise FormatError(f"holds an array that its config's layer_sizes do not ask for: {name[:60]}")
+    network = Network(config.layer_sizes, config.activation, config.loss)
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        weight[...] = file.array(f"layers.{i}.weight", "<f4", weight.shape)
+        bias[...] = file.array(f"layers.{i}.bias", "<f4", bias.shape)
+    _check_finite(network)
+    return network
+
+
+def _read_training(file: npz.Reader, config: Config) -> dict[str, Array]:
+    state, vector = {}, (parameter_count(config.layer_sizes),)
+    for name in file.names:
+        if name.startswith("training."):
+            kind = ("<i8", ()) if name.endswith(".steps") else ("<f4", vector)
+            state[name.removeprefix("training.")] = file.array(name, *kind)
+    return state
+
+
+def _check_finite(network: Network) -> None:
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        for name, array in ((f"layers.{i}.weight", weight), (f"layers.{i}.bias", bias)):
+            if not np.isfinite(array).all():
+                raise FormatError(f"{name}: holds numbers that are not finite")

@@ -1,0 +1,188 @@
+"""What `mnistnet compare` says of its trainings: two tables, curves, and what they show, with the numbers at hand."""
+
+import sys
+from collections.abc import Iterator
+from math import log
+
+import numpy as np
+
+from mnistnet.cli.options import per_cent
+from mnistnet.cli.scene import columns
+from mnistnet.cli.terminal import Pen, paragraph
+from mnistnet.experiments.compare import MIN_COST, Angle, Comparison
+from mnistnet.experiments.trajectory import Trajectory
+from mnistnet.util.number_format import short, times
+
+NAME = 20  # columns
+SPARKS = "▁▂▃▄▅▆▇█"
+CURVE = 46  # columns
+
+
+def tell(comparison: Comparison, rich: bool) -> Iterator[str]:
+    """Yield the lines, with curves where the terminal is a `rich` one that has the characters for them."""
+    walks, pen = comparison.walks, Pen(rich)
+    yield pen.heading("What they know")
+    yield from _what_they_know(walks)
+    yield ""
+    yield pen.heading("How they walked")
+    yield from _how_they_walked(comparison)
+    if rich and _has_sparks():
+        yield ""
+        yield pen.heading("Cost on training images against seconds, on a logarithmic scale")
+        yield from _curves(walks)
+    yield ""
+    for note in _notes(comparison):
+        yield paragraph(note)
+    told = [text for text in (_data(comparison), _drunk_man(comparison)) if text]
+    if not told or len(walks) > 2:
+        told.append(_best(comparison))
+    yield from map(paragraph, told)
+
+
+def _what_they_know(walks: tuple[Trajectory, ...]) -> Iterator[str]:
+    widths = [NAME, 9, 8, 8, 10, 8, 8, 7]
+    yield columns(["", "cost", "accuracy"], [NAME, 43, 15])
+    yield columns(["", "steps", "epochs", "seconds", "after 1 s", "at end", "train", "valid."], widths)
+    for walk in walks:
+        early, last = walk.cost_after(1), walk.looks[-1]
+        known = last.validation_accuracy
+        cells = [_name(walk), f"{walk.steps:,}", _epochs(walk), f"{walk.seconds:.1f}"]
+        cells += ["-" if early is None else short(early), short(last.train_cost), per_cent(last.train_accuracy)]
+        yield columns([*cells, "-" if known is None else per_cent(known)], widths)
+
+
+def _how_they_walked(comparison: Comparison) -> Iterator[str]:
+    widths = [NAME, 10, 10, 10, 9, 10, 9]
+    yield columns(["", "steps", "way", "distance", "way /", "degrees off"], [*widths[:5], 19])
+    yield columns(["", "a second", "walked", "come", "distance", "at first", "at end"], widths)
+    for walk, angle in zip(comparison.walks, comparison.angles, strict=True):
+        cells = [_name(walk), f"{walk.steps / walk.seconds:,.0f}" if walk.seconds else "-"]
+        cells += [short(walk.walked), short(walk.distance)]
+        cells += [
+            times(walk.walked / walk.distance) if walk.distance else "-",
+            *map(_degrees, (angle.first, angle.last)),
+        ]
+        yield columns(cells, widths)
+
+
+def _epochs(walk: Trajectory) -> str:
+    return f"{walk.epochs:,.1f}" if walk.epochs < 1000 else f"{walk.epochs:,.0f}"
+
+
+def _name(walk: Trajectory) -> str:
+    """Return a name that fits its column: of a long one both ends."""
+    name = walk.entrant.name
+    return name if len(name) < NAME else f"{name[: NAME // 2 - 2]}..{name[1 - NAME // 2 :]}"
+
+
+def _degrees(degrees: float | None) -> str:
+    return "-" if degrees is None else f"{degrees:.0f}"
+
+
+def _has_sparks() -> bool:
+    try:
+        SPARKS.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _curves(walks: tuple[Trajectory, ...]) -> Iterator[str]:
+    longest = max(walk.seconds for walk in walks)
+    costs = [[walk.cost_after(second) for second in np.linspace(0, longest, CURVE)] for walk in walks]
+    known = [max(cost, MIN_COST) for row in costs for cost in row if cost is not None]
+    scale = (len(SPARKS) - 1) / max(log(max(known) / min(known)), MIN_COST)
+    for walk, row in zip(walks, costs, strict=True):
+        levels = [None if cost is None else round(log(max(cost, MIN_COST) / min(known)) * scale) for cost in row]
+        curve = "".join(" " if level is None else SPARKS[level] for level in levels)
+        yield f"  {_name(walk):<{NAME}}{curve}  {short(walk.looks[-1].train_cost)}"
+    yield f"  {'':<{NAME}}{'0 s':<{CURVE - 10}}{longest:>8.3g} s"
+
+
+def _notes(comparison: Comparison) -> Iterator[str]:
+    walks = comparison.walks
+    configs = [walk.entrant.config for walk in walks]
+    if comparison.landscape is None:
+        yield "These are different networks: each started from weights of its own, and no plane holds all their paths."
+    elif len({config.seed for config in configs}) > 1:
+        yield f"All started from the first weights of seed {configs[0].seed}; the seeds differ in all else."
+    if len({config.loss for config in configs}) > 1:
+        yield "Their costs are of different kinds and cannot be compared: look at the accuracies."
+    if len({(config.seed, config.validation) for config in configs}) > 1:
+        yield "They were judged by different validation images, so small differences in accuracy say little."
+    for walk in walks:
+        if walk.diverged:
+            rate = walk.entrant.config.learning_rate
+            yield f"{walk.entrant.name} diverged after step {walk.steps:,}: its learning rate of {rate:g} is too high."
+
+
+def _drunk_man(comparison: Comparison) -> str | None:
+    """Compare the largest batches with the smallest: the careful man with the drunk man."""
+    pairs = sorted(zip(comparison.walks, comparison.angles, strict=True), key=lambda pair: pair[0].entrant.batch_size)
+    (drunk, angle), (careful, _) = pairs[0], pairs[-1]
+    if drunk.entrant.batch_size == careful.entrant.batch_size or comparison.landscape is None:
+        return None
+    every = "all " if careful.entrant.batch_size == len(careful.entrant.train) else ""
+    text = (
+        f"The careful man, {careful.entrant.name}, asks {every}{careful.entrant.batch_size:,} images before each step: "
+        f"{_steps(careful)} in {careful.seconds:.1f} s, a walk of {short(careful.walked)} to come "
+        f"{short(careful.distance)} far. The drunk man, {drunk.entrant.name}, asks {drunk.entrant.batch_size:,}. "
+        f"{_off(angle)}He walks {short(drunk.walked)} to come {short(drunk.distance)} far, but takes "
+        f"{_steps(drunk)} in {drunk.seconds:.1f} s. "
+    )
+    his, other = drunk.looks[-1].train_cost, careful.looks[-1].train_cost
+    if his < other:
+        return (
+            f"{text}His cost is {short(his)}, the careful man's {short(other)}: many rough steps beat few exact ones."
+        )
+    return (
+        f"{text}His cost is {short(his)}, the careful man's {short(other)}: here the exact steps were worth their time."
+    )
+
+
+def _steps(walk: Trajectory) -> str:
+    return f"{walk.steps:,} step{'' if walk.steps == 1 else 's'}"
+
+
+def _off(angle: Angle) -> str:
+    if angle.first is None or angle.last is None:
+        return ""
+    return (
+        f"The direction that such a batch gives is off by {angle.first:.0f} degrees at first, and by {angle.last:.0f} "
+        "in the end, where 90 would be of no help at all. "
+    )
+
+
+def _data(comparison: Comparison) -> str | None:
+    """Compare the smallest with the largest training set: why much labelled data is essential."""
+    few, *_, many = sorted(comparison.walks, key=lambda walk: len(walk.entrant.train))
+    counts = len(few.entrant.train), len(many.entrant.train)
+    known = [walk.looks[-1].validation_accuracy for walk in (few, many)]
+    new = [accuracy for accuracy in known if accuracy is not None]
+    if counts[0] == counts[1] or len(new) < len(known):
+        return None
+    own = [walk.looks[-1].train_accuracy for walk in (few, many)]
+    text = (
+        f"After learning from {counts[0]:,} images the network reads {per_cent(own[0])} of them and {per_cent(new[0])} "
+        f"of images it has never seen; from {counts[1]:,}, {per_cent(own[1])} and {per_cent(new[1])}. "
+    )
+    if own[0] < own[1]:
+        return text + f"{_steps(few)} were not enough to learn even so few; --seconds gives each the same time."
+    gaps = [100 * (mine - other) for mine, other in zip(own, new, strict=True)]
+    if new[1] <= new[0] or gaps[1] >= gaps[0]:
+        return text
+    return text + (
+        f"The gap between the two shrinks from {gaps[0]:.1f} points to {gaps[1]:.1f}: few pictures can be learned by "
+        "heart, and what is common to all twos can only be learned from many."
+    )
+
+
+def _best(comparison: Comparison) -> str:
+    walks = comparison.walks
+    cheapest = min(walks, key=lambda walk: walk.looks[-1].train_cost)
+    best = min(walks, key=lambda walk: -(walk.looks[-1].validation_accuracy or 0))
+    text = f"The lowest cost on training images has {cheapest.entrant.name}, {short(cheapest.looks[-1].train_cost)}"
+    known = best.looks[-1].validation_accuracy
+    return text + (
+        "." if known is None else f"; the most validation images right, {best.entrant.name}, {per_cent(known)}."
+    )

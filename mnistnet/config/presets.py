@@ -1,0 +1,35 @@
+"""The configs that come with the package, by name: in a wheel they lie inside it, in a checkout beside it."""
+
+import re
+from pathlib import Path
+
+_HERE = Path(__file__).parent.parent
+_SWEEPS = {"sweep"}  # lie among them, and ask for many trainings
+_FOLDERS = (_HERE / "configs", _HERE.parent / "configs")
+
+
+def folder() -> Path:
+    """Return the folder that holds them."""
+    inside, beside = _FOLDERS
+    return inside if inside.is_dir() else beside
+
+
+def names() -> list[str]:
+    """Return the names of all of them, in alphabetical order."""
+    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in _SWEEPS)
+
+
+def path(name: str) -> Path | None:
+    """Return the file of the config of this name, or None where there is none."""
+    return folder() / f"{name}.yaml" if name in names() else None
+
+
+def summary(name: str) -> str:
+    """Return the first sentence of a config's opening comment: what it is, and how well and fast it learns."""
+    lines = (folder() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    comment = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        comment.append(line.lstrip("# "))
+    return re.split(r"(?<=\.)(?= Reproduce:|$| [A-Z`])", " ".join(comment), maxsplit=1)[0]

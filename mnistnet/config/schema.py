@@ -1,0 +1,153 @@
+"""The keys of a config: what each is called, may be, is by default, and means.
+
+Said once, here: reading a file, its errors, `mnistnet config --schema` and the tables in docs/config.md all ask these
+types. A docstring is what the schema says of a section, a `description` what it says of a key.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from mnistnet.data.augment import Ciresan2010, Default, Simard2003
+from mnistnet.nn.schedules import Constant, Cosine, OneCycle, Step
+
+Share = Annotated[float, Meta(ge=0, lt=1)]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Velocity = Annotated[Share, Meta(description="how much of the last step's velocity `v` is kept")]
+
+
+class Sgd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="sgd"):
+    """`w -= rate * g`."""
+
+
+class Momentum(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="momentum"):
+    """`v = momentum * v + g`, `w -= rate * v` (Polyak 1964)."""
+
+    momentum: Velocity = 0.9
+
+
+class Nesterov(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="nesterov"):
+    """`v = momentum * v + g`, `w -= rate * (g + momentum * v)` (Sutskever et al. 2013)."""
+
+    momentum: Velocity = 0.9
+
+
+class Adam(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="adam"):
+    """Kingma & Ba 2015, algorithm 1."""
+
+    beta1: Annotated[Share, Meta(description="how much of the gradient's running mean is kept in each step")] = 0.9
+    beta2: Annotated[Share, Meta(description="how much of its square's running mean is kept")] = 0.999
+    epsilon: Annotated[
+        float, Meta(gt=0, le=1, description="added to the root of that, so that nothing is divided by zero")
+    ] = 1e-8
+
+
+class EarlyStopping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When to stop before the last epoch."""
+
+    patience: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="after so many epochs without a new low of the validation loss")
+    ] = 5
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides what a training does. docs/config.md says more."""
+
+    dataset: Annotated[
+        str,
+        Meta(min_length=1, max_length=1000, description="one that is known by name, or a folder of your own"),
+    ] = "mnist"
+    train_images: Annotated[
+        Count | Literal["all"], Meta(description="how many to learn from, of those that `validation` leaves")
+    ] = "all"
+    validation: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000_000,
+            description="how many training images are kept apart to choose the best epoch by; "
+            "`0`: none, the last epoch is best",
+        ),
+    ] = 5000
+    layer_sizes: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=1_000_000)], ...],
+        Meta(min_length=2, max_length=64, description="neurons of each layer, from the pixels to the classes"),
+    ] = (784, 128, 10)
+    activation: Annotated[
+        Literal["sigmoid", "relu", "tanh"],
+        Meta(description="what a neuron of a hidden layer makes of its weighted sum"),
+    ] = "relu"
+    loss: Annotated[
+        Literal["quadratic", "cross_entropy"],
+        Meta(description="`cross_entropy` has softmax outputs, `quadratic` sigmoid outputs, as in the video"),
+    ] = "cross_entropy"
+    optimizer: Annotated[
+        Sgd | Momentum | Nesterov | Adam, Meta(description="how a gradient becomes a step: a word, or `name` and keys")
+    ] = Adam()
+    learning_rate: Annotated[
+        float, Meta(gt=0, le=1e9, description="the size of the step; the schedule multiplies it")
+    ] = 0.01
+    schedule: Annotated[
+        Constant | Step | Cosine | OneCycle,
+        Meta(description="how the learning rate changes during the training: a word, or `name` and keys"),
+    ] = OneCycle()
+    batch_size: Annotated[
+        Count | Literal["all"],
+        Meta(description="examples a step; `all` is full-batch gradient descent, one step an epoch"),
+    ] = 128
+    epochs: Annotated[  # so few because their metrics must fit into a checkpoint's header
+        int, Meta(ge=0, le=8_000, description="passes over the training images; `0` keeps the first weights")
+    ] = 10
+    weight_decay: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e6,
+            description="each step also does `w -= learning_rate * weight_decay * w`, for weights, not for biases",
+        ),
+    ] = 0.0
+    weight_averaging: Annotated[
+        Share,
+        Meta(
+            description="`0.999`: use the mean of the weights over the last 1,000 steps or so, "
+            "which is calmer than the last step's weights"
+        ),
+    ] = 0.0
+    label_smoothing: Annotated[
+        Share,
+        Meta(
+            description="`0.1`: a tenth of each target is dealt out evenly over all classes "
+            "(Szegedy et al. 2016, section 7)"
+        ),
+    ] = 0.0
+    dropout: Annotated[
+        Share | tuple[Share, ...],
+        Meta(
+            description="share of a hidden layer's activations silenced in each step, one for all hidden layers "
+            "or a list with one for each (Srivastava et al. 2014)"
+        ),
+    ] = 0.0
+    augment: Annotated[
+        Default | Simard2003 | Ciresan2010 | None,
+        Meta(description="distort each image anew in each epoch: a word, or `name` and keys"),
+    ] = None
+    early_stopping: Annotated[
+        EarlyStopping | None, Meta(description="stop before the last epoch, once nothing is gained any more")
+    ] = None
+    seed: Annotated[
+        int,
+        Meta(ge=0, le=2**63 - 1, description="decides first weights, split and shuffling, and nothing else does"),
+    ] = 0
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"],
+        Meta(
+            description="processes that share each step, on Linux (elsewhere one does all); `auto` is one for the "
+            "smallest steps, which gain nothing from more, else one a processor"
+        ),
+    ] = "auto"
+
+    @property
+    def dropout_shares(self) -> tuple[float, ...]:
+        """The share of activations to drop in each hidden layer; empty where none is."""
+        shares = self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * (len(self.layer_sizes) - 2)
+        return shares if any(shares) else ()

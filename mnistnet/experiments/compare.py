@@ -1,0 +1,199 @@
+"""Trainings side by side: the careful man and the drunk man.
+
+In the video a full gradient is a careful man who calculates exactly how to go down before each slow step, and
+mini-batches are a drunk man who stumbles down the hill in quick ones (chapter 3, 9:33). Here both are followed from
+the same first weights: what they know after so many steps and so many seconds, and which way they went.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from mnistnet.config import loader as configs
+from mnistnet.config.schema import Config
+from mnistnet.data.datasets import Examples, split
+from mnistnet.errors import ConfigError, DivergedError, UsageError
+from mnistnet.experiments.loss_surface import LossSurface, fit_plane, survey
+from mnistnet.experiments.trajectory import Entry, Trajectory, walk
+from mnistnet.explain.batch_gradient import angle, mean_gradient
+from mnistnet.nn.network import Network, parameter_count
+from mnistnet.training import loop as training
+from mnistnet.training.process_pool import one_blas_thread
+from mnistnet.util.arrays import Array
+from mnistnet.util.rng import Use, generator
+
+MAX_SECONDS = 86_400.0  # seconds
+PATH_BYTES = 2**26  # for the points of all paths together, or a few times that: they are copied
+MAX_POINTS, MIN_POINTS = 300, 6
+BATCHES = 10  # mini-batches whose angle to the full gradient is averaged
+ANGLE_WORK = 2**35  # images times parameters of a full gradient; a larger one is taken over fewer images
+LANDSCAPE_IMAGES = 1000
+MIN_COST = 1e-9  # to draw on a logarithmic scale, where nothing is zero
+
+Progress = Callable[[str, float], object]
+"""Hears what is being done and how much of it is, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Angle:
+    """How far a step's direction is off: degrees between the gradient of its batch and that over `images` images.
+
+    A mean over ten batches, with the first weights and with the last; no augmentation, dropout or label smoothing. 0
+    for full batches, None where a gradient is zero or not finite.
+    """
+
+    images: int
+    first: float | None
+    last: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Walks of several configs, with the angle of each. `landscape` is None where their networks are not the same."""
+
+    walks: tuple[Trajectory, ...]
+    angles: tuple[Angle, ...]
+    landscape: LossSurface | None
+
+
+def check(named: Sequence[tuple[str, Config]], seconds: float | None) -> None:
+    """Raise UsageError unless these can be compared, which takes no data to know."""
+    if len(named) < 2:
+        raise UsageError("expected two configs or more, or one and --over KEY=V1,V2,... to make several of it")
+    if seconds is not None and not 0 < seconds <= MAX_SECONDS:
+        raise UsageError(f"--seconds {seconds:g}: expected more than 0 and at most {MAX_SECONDS:,.0f}")
+    for (name, one), (other_name, other) in pairwise(named):
+        if one.dataset != other.dataset:
+            raise UsageError(
+                f"expected configs of one data set, found {one.dataset} in {name} and {other.dataset} in {other_name}"
+            )
+    for name, config in named:
+        if seconds is None and not config.epochs:
+            raise UsageError(f"{name}: epochs is 0, which leaves nothing to compare; give --seconds or --epochs")
+
+
+def have_one_network(all_configs: Sequence[Config]) -> bool:
+    """Return whether all have the same layers, activation and loss, so that one's weights are weights for all."""
+    return len({(config.layer_sizes, config.activation, config.loss) for config in all_configs}) == 1
+
+
+def compare(
+    named: Sequence[tuple[str, Config]],
+    examples: Examples,
+    seconds: float | None = None,
+    on_progress: Progress | None = None,
+) -> Comparison:
+    """Train each named config on its part of `examples`, the training files: its epochs, or for so many seconds.
+
+    Configs with the same network all start from the first one's weights, others from their own. Raises UsageError and
+    ConfigError for configs that cannot be compared or trained. One that diverges ends there.
+    """
+    check(named, seconds)
+    entrants = [_entrant(name, config, examples) for name, config in named]
+    same = have_one_network([entrant.config for entrant in entrants])
+    report = on_progress or (lambda what, share: None)
+    walks = []
+    for number, entrant in enumerate(entrants, 1):
+        size = parameter_count(entrant.config.layer_sizes) * np.dtype(np.float32).itemsize
+        points = min(MAX_POINTS, max(MIN_POINTS, PATH_BYTES // (size * len(entrants))))
+        seed = entrants[0].config.seed if same else entrant.config.seed
+        stage = f"{entrant.name} ({number} of {len(entrants)})"
+        walks.append(walk(entrant, seed, points, seconds, partial(report, stage)))
+    with one_blas_thread():
+        angles = [_angle(each, partial(report, f"angles ({number})")) for number, each in enumerate(walks, 1)]
+        landscape = _landscape(walks, partial(report, "contours")) if same else None
+    return Comparison(tuple(walks), tuple(angles), landscape)
+
+
+def _entrant(name: str, config: Config, examples: Examples) -> Entry:
+    limit = None if config.train_images == "all" else config.train_images
+    try:
+        entrant = Entry(name, config, *split(examples, config.validation, limit, config.seed))
+        training.check_batch_size(config, len(entrant.train))
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    return entrant
+
+
+def _angle(walk: Trajectory, on_progress: Callable[[float], object]) -> Angle:
+    entrant, size = walk.entrant, walk.entrant.batch_size
+    count = len(entrant.train)
+    if size == count:
+        return Angle(count, 0.0, 0.0)
+    images = min(count, ANGLE_WORK // walk.path.shape[1])
+    order = generator(entrant.config.seed, Use.SHUFFLE, 1).permutation(count)
+    batches = [order[start : start + size] for start in range(0, count, size)][:BATCHES]
+    network, found, done = _network(entrant.config, np.float64), [], 0
+
+    def tell(more: int) -> None:
+        nonlocal done
+        done += more
+        on_progress(done / (2 * images))
+
+    for parameters in (walk.path[0], walk.path[-1]):
+        network.parameters[...] = parameters
+        try:
+            _, full = mean_gradient(network, entrant.train, order[:images], tell)
+            each = [angle(mean_gradient(network, entrant.train, batch)[1], full) for batch in batches]
+        except DivergedError:
+            each = []
+        known = [degrees for degrees in each if degrees is not None]
+        found.append(float(np.mean(known)) if known else None)
+    return Angle(images, *found)
+
+
+def _network(config: Config, dtype: type[np.floating[Any]]) -> Network:
+    return Network(config.layer_sizes, config.activation, config.loss, dtype)
+
+
+def _landscape(walks: Sequence[Trajectory], on_progress: Callable[[float], object]) -> LossSurface:
+    """Survey the plane of all paths, with images from the largest of the training sets."""
+    train = max((walk.entrant.train for walk in walks), key=len)
+    images = train.take(np.arange(min(LANDSCAPE_IMAGES, len(train))))
+    plane = fit_plane([walk.path for walk in walks])
+    return survey(_network(walks[0].entrant.config, np.float32), plane, images, on_progress)
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """Return all of a comparison but the parameters themselves, as docs/json.md describes it."""
+    landscape = comparison.landscape
+    paths: Sequence[Array | None] = landscape.plane.paths if landscape else [None] * len(comparison.walks)
+    walks = zip(comparison.walks, comparison.angles, paths, strict=True)
+    return {
+        "walks": [_walk_as_json(*each) for each in walks],
+        "landscape": landscape
+        and {
+            "shares": landscape.plane.shares.tolist(),
+            "x": landscape.x.tolist(),
+            "y": landscape.y.tolist(),
+            "costs": [[cost if isfinite(cost) else None for cost in row] for row in landscape.costs.tolist()],
+            "images": landscape.images,
+        },
+    }
+
+
+def _walk_as_json(walk: Trajectory, angle: Angle, path: Array | None) -> dict[str, Any]:
+    return {
+        "name": walk.entrant.name,
+        "config": configs.to_mapping(walk.entrant.config),
+        "train_images": len(walk.entrant.train),
+        "batch_size": walk.entrant.batch_size,
+        "steps": walk.steps,
+        "epochs": walk.epochs,
+        "seconds": walk.seconds,
+        "steps_per_second": walk.steps / walk.seconds if walk.seconds else None,
+        "cost_after_1_second": walk.cost_after(1),
+        "diverged": walk.diverged,
+        "walked": walk.walked,
+        "distance": walk.distance,
+        "angle": asdict(angle),
+        "looks": [asdict(look) for look in walk.looks],
+        "path": None
+        if path is None
+        else {"steps": list(walk.marks), "x": path[:, 0].tolist(), "y": path[:, 1].tolist()},
+    }

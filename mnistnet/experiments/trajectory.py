@@ -1,0 +1,289 @@
+"""A training followed step by step: how far it walks, where it comes, and what it knows on the way.
+
+The steps are the trainer's own, so that a walk of N epochs ends with the weights of a training of N epochs. Whoever
+looks around stops the clock meanwhile, so that looking costs no training time.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf, sqrt
+
+import numpy as np
+
+from mnistnet.config.schema import Config
+from mnistnet.data.datasets import Examples
+from mnistnet.errors import DivergedError
+from mnistnet.inference.evaluate import evaluate
+from mnistnet.nn.network import Network
+from mnistnet.training import loop as training
+from mnistnet.training.data_loader import DataLoader
+from mnistnet.training.loop import State
+from mnistnet.training.parallel import TrainStep
+from mnistnet.training.process_pool import ProcessPool, one_blas_thread
+from mnistnet.util.arrays import Array, ignore_fp_errors
+from mnistnet.util.rng import Use, generator
+from mnistnet.util.shared_memory import shared_zeros
+
+SAMPLE = 5000  # training images that stand for all when the walk looks around
+LOOKS = 40  # how often it does so, as `_Pace` counts
+
+Progress = Callable[[float], object]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What takes part in a comparison: a config under a name, and the images it learns from and is judged by."""
+
+    name: str
+    config: Config
+    train: Examples
+    validation: Examples | None
+
+    @property
+    def batch_size(self) -> int:
+        """How many images a step is based on."""
+        return len(self.train) if self.config.batch_size == "all" else self.config.batch_size
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many steps it takes to visit all images once."""
+        return -(-len(self.train) // self.batch_size)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a walk knows at one step. Accuracies are fractions of 1.
+
+    - `seconds`: of training so far.
+    - `batch_cost`: mean over the batches since the look before, each before its step, of what is descended; None
+      before the first step.
+    - `train_cost`, `train_accuracy`: over up to 5,000 of its training images, the same ones each time.
+    - `validation_accuracy`: over all its validation images; None without any.
+    """
+
+    step: int
+    seconds: float
+    batch_cost: float | None
+    train_cost: float
+    train_accuracy: float
+    validation_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A training that is over.
+
+    - `steps`, `epochs` (whole and part), `seconds` of training, and whether it `diverged` and ended there.
+    - `walked`: the length of all its steps, one after the other. `distance`: from its first weights to its last.
+    - `looks`: what it knew on its way, the first weights first, the last ones last unless it diverged.
+    - `marks`: the steps at which its parameters were kept; `path`: those parameters, shape (marks, parameters).
+    """
+
+    entrant: Entry
+    steps: int
+    epochs: float
+    seconds: float
+    diverged: bool
+    walked: float
+    distance: float
+    looks: tuple[Snapshot, ...]
+    marks: tuple[int, ...]
+    path: Array
+
+    def cost_after(self, seconds: float) -> float | None:
+        """Return the cost after so much training, between two looks in proportion; None if it took less than that."""
+        times = [look.seconds for look in self.looks]
+        if seconds > times[-1]:
+            return None
+        return float(np.interp(seconds, times, [look.train_cost for look in self.looks]))
+
+
+def walk(
+    entrant: Entry, seed: int, points: int, seconds: float | None, on_progress: Progress | None = None
+) -> Trajectory:
+    """Train from the first weights of `seed`, for the config's epochs or for `seconds`, but one epoch at least.
+
+    Over seconds the learning-rate schedule runs as it would over as many epochs as fit in. The path gets `points`
+    points to twice as many. `on_progress(share)` hears how much is done. Raises ConfigError.
+    """
+    config = entrant.config
+    training.check_batch_size(config, len(entrant.train))
+    network = Network(config.layer_sizes, config.activation, config.loss)
+    network.initialise(generator(seed, Use.INIT))
+    state = training.attach_optimizer(config, network)
+    limit, clock = _Limit(config.epochs, entrant.steps_an_epoch, seconds), _Clock()
+    parts, diverged = training.workers_for(config, len(entrant.train)), False
+    with one_blas_thread(), ProcessPool(parts) as team, DataLoader(entrant.train, config, entrant.batch_size) as feeder:
+        diary = _Diary(state, entrant, points)
+        one_by_one = _OneByOne(training.stepper(state, team, entrant.batch_size, len(entrant.train)), feeder, entrant)
+        team.start(one_by_one.work)
+        clock.go_on()
+        try:
+            for logits, targets in _steps(entrant, feeder, team, one_by_one.logits, limit, clock):
+                with clock.stopped():
+                    share = limit.share(state.optimizer.steps, clock.seconds)
+                    diary.note(logits, targets, clock.seconds, share)
+                    if on_progress:
+                        on_progress(share)
+                if share >= 1:
+                    break
+        except DivergedError:
+            diverged = True
+    return diary.close(diverged)
+
+
+class _OneByOne:
+    """What a team does to take a single step."""
+
+    def __init__(self, stepper: TrainStep, feeder: DataLoader, entrant: Entry) -> None:
+        self._stepper, self._feeder = stepper, feeder
+        self.logits = shared_zeros((entrant.batch_size, entrant.config.layer_sizes[-1]), np.float32)
+
+    def work(self, part: int, buffer: float, start: float, stop: float, rate: float) -> None:
+        """Do a part of the step with these rows of a buffer."""
+        batch = self._feeder.buffered(int(buffer), slice(int(start), int(stop)))
+        self._stepper.walk(part, batch.inputs, batch.targets, batch.masks, [rate], self.logits[: len(batch)])
+
+
+def _steps(
+    entrant: Entry, feeder: DataLoader, team: ProcessPool, logits: Array, limit: "_Limit", clock: "_Clock"
+) -> Iterator[tuple[Array, Array]]:
+    """Take step after step for as long as anybody asks; yield each batch's logits, before its step, and targets."""
+    config, length, epoch = entrant.config, 1 / entrant.steps_an_epoch, 0
+    while True:
+        order = generator(config.seed, Use.SHUFFLE, epoch + 1).permutation(len(entrant.train))
+        step = 0
+        for chunk in feeder.chunks(order, epoch + 1):
+            for rows in chunk.batches(entrant.batch_size):
+                at = epoch + step * length
+                rate = config.learning_rate * config.schedule.factor(at, limit.epochs(at, clock.seconds), length)
+                team.run(chunk.buffer, rows.start, rows.stop, rate)
+                yield logits[: rows.stop - rows.start], chunk.targets[rows]
+                step += 1
+        epoch += 1
+
+
+class _Clock:
+    """Measures training time."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return self._before + (time.perf_counter() - self._since if self._since else 0.0)
+
+    def go_on(self) -> None:
+        """Start, or start again."""
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stand still inside a `with` block."""
+        self._before, self._since = self.seconds, None
+        yield
+        self.go_on()
+
+
+class _Limit:
+    """How long a walk is: the config's epochs, or if `seconds` are given as long as those, but one epoch at least."""
+
+    def __init__(self, epochs: int, steps_an_epoch: int, seconds: float | None) -> None:
+        self._epochs, self._steps_an_epoch, self._seconds = epochs, steps_an_epoch, seconds
+
+    def epochs(self, epoch: float, seconds: float) -> float:
+        """Return how many epochs the walk will have, as far as can be told at this point of it."""
+        if self._seconds is None:
+            return self._epochs
+        return max(1.0, epoch * self._seconds / seconds) if epoch else inf
+
+    def share(self, step: int, seconds: float) -> float:
+        """Return how much of the walk is done, from 0 to 1."""
+        if self._seconds is None:
+            return step / (self._epochs * self._steps_an_epoch)
+        return min(1.0, seconds / self._seconds, step / self._steps_an_epoch)
+
+
+class _Pace:
+    """Says which steps to keep: at first each; then in steps that grow with their number, `points` to each factor of
+    e^12 = 160,000; and from a twelfth of the walk on evenly, `points` to the whole of it. So about 2 `points` at most.
+    """
+
+    GROWTH = 12
+
+    def __init__(self, points: int) -> None:
+        self._points, self._next = points, 1
+
+    def is_due(self, step: int, share: float) -> bool:
+        """Return whether to keep this step, with which `share` of the walk is done; the last one always is."""
+        if step < self._next and share < 1:
+            return False
+        self._next = step + max(1, int(step * min(self.GROWTH, 1 / share) / self._points))
+        return True
+
+
+class _Diary:
+    """Follows a training and looks around at some of its steps."""
+
+    def __init__(self, state: State, entrant: Entry, points: int) -> None:
+        self._state, self._entrant = state, entrant
+        chosen = np.linspace(0, len(entrant.train) - 1, min(SAMPLE, len(entrant.train))).astype(np.intp)
+        self._sample = entrant.train.take(chosen)
+        self._to_look, self._to_keep = _Pace(LOOKS), _Pace(points)
+        self._here: Array = state.network.parameters.copy()
+        self._moved = np.empty_like(self._here)
+        self._steps, self._seconds, self._walked = 0, 0.0, 0.0
+        self._costs: list[float] = []
+        self._looks = [self._look()]
+        self._marks, self._path = [0], [self._here.copy()]
+
+    @ignore_fp_errors
+    def note(self, logits: Array, targets: Array, seconds: float, share: float) -> None:
+        """Follow one step, before which the batch had these logits. Raises DivergedError."""
+        parameters = self._state.network.parameters
+        np.subtract(parameters, self._here, out=self._moved)
+        length = sqrt(float(np.dot(self._moved, self._moved)))
+        cost = float(self._state.network.loss.costs(logits, targets).mean(dtype=np.float64))
+        if not (length < inf and cost < inf):
+            raise DivergedError("cost or weights are no longer finite numbers")
+        self._here[...] = parameters
+        self._steps, self._seconds = self._steps + 1, seconds
+        self._walked += length
+        self._costs.append(cost)
+        if self._to_keep.is_due(self._steps, share):
+            self._keep()
+        if self._to_look.is_due(self._steps, share):
+            self._looks.append(self._look())
+
+    def close(self, diverged: bool) -> Trajectory:
+        """Return all that was noted."""
+        if self._marks[-1] != self._steps:
+            self._keep()
+        return Trajectory(
+            entrant=self._entrant,
+            steps=self._steps,
+            epochs=self._steps / self._entrant.steps_an_epoch,
+            seconds=self._seconds,
+            diverged=diverged,
+            walked=self._walked,
+            distance=float(np.linalg.norm(self._path[-1] - self._path[0])),
+            looks=tuple(self._looks),
+            marks=tuple(self._marks),
+            path=np.stack(self._path),
+        )
+
+    def _keep(self) -> None:
+        self._marks.append(self._steps)
+        self._path.append(self._here.copy())
+
+    def _look(self) -> Snapshot:
+        network, validation = self._state.result, self._entrant.validation
+        train = evaluate(network, self._sample)
+        batch_cost = float(np.mean(self._costs)) if self._costs else None
+        self._costs.clear()
+        known = evaluate(network, validation).accuracy if validation else None
+        return Snapshot(self._steps, self._seconds, batch_cost, train.loss, train.accuracy, known)

@@ -1,0 +1,134 @@
+"""What a network makes of a set of examples: cost, accuracy and who is confused with whom. Sums divided by N."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistnet.data.datasets import Examples
+from mnistnet.errors import DataError, DivergedError, UsageError
+from mnistnet.inference.calibration import probabilities
+from mnistnet.nn.network import Network
+from mnistnet.training.data_loader import WHITE
+from mnistnet.util.arrays import Array
+
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`loss`: mean cost. `confusion[true, predicted]`: counts. `logits`: shape (n, classes), in the examples' order."""
+
+    loss: float
+    confusion: npt.NDArray[np.int64]
+    logits: Array
+
+    @property
+    def total(self) -> int:
+        """How many examples there were."""
+        return int(self.confusion.sum())
+
+    @property
+    def correct(self) -> int:
+        """How many were classified as what they are."""
+        return int(np.trace(self.confusion))
+
+    @property
+    def accuracy(self) -> float:
+        """The share that was right, 0 to 1."""
+        return self.correct / self.total
+
+    @property
+    def precision(self) -> npt.NDArray[np.float64]:
+        """Of the examples called d, the share that are d; nan where none was called so."""
+        return self._share(self.confusion.sum(axis=0))
+
+    @property
+    def recall(self) -> npt.NDArray[np.float64]:
+        """Of the examples that are d, the share that were called so; nan where there are none."""
+        return self._share(self.confusion.sum(axis=1))
+
+    def _share(self, totals: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        right = np.diag(self.confusion).astype(float)
+        shares: npt.NDArray[np.float64] = np.divide(right, totals, out=np.full(len(right), np.nan), where=totals > 0)
+        return shares
+
+    def confusions(self) -> list[tuple[int, int, int]]:
+        """Return (true, predicted, count) of each kind of mistake that was made, the most frequent first."""
+        wrong = [(int(t), int(p), int(self.confusion[t, p])) for t, p in np.argwhere(self.confusion) if t != p]
+        return sorted(wrong, key=lambda row: -row[2])
+
+
+def evaluate(network: Network, examples: Examples, on_batch: Callable[[int], object] | None = None) -> Evaluation:
+    """Run the network over all examples, the last partial batch included; `on_batch(n)` hears of each n done.
+
+    Raises DataError where there are none, DivergedError where an answer is not a finite number.
+    """
+    if not len(examples):
+        raise DataError("there are no images to evaluate the network on: expected at least one")
+    logits = forward(network, examples.images, on_batch)
+    classes = logits.shape[1]
+    costs = network.loss.costs(logits, np.eye(classes, dtype=logits.dtype)[examples.labels])
+    if not np.isfinite(costs).all():
+        bad = int(np.count_nonzero(~np.isfinite(costs)))
+        raise DivergedError(
+            f"the network's answer to {bad:,} of {len(examples):,} images is not a finite number: "
+            "its weights are too large to compute with; train it again with a lower learning rate"
+        )
+    return Evaluation(float(costs.mean(dtype=np.float64)), _confusion(examples, logits), logits)
+
+
+def evaluate_together(
+    networks: Sequence[tuple[Network, float | None]],
+    examples: Examples,
+    on_batch: Callable[[int], object] | None = None,
+) -> Evaluation:
+    """Evaluate the mean of several networks' probabilities, each network with its temperature.
+
+    The cost is the cross-entropy of that mean, and `logits` are its logarithm. Raises UsageError where the networks
+    do not take the same images and tell the same classes apart.
+    """
+    ends = {(network.layer_sizes[0], network.layer_sizes[-1]) for network, _ in networks}
+    if len(ends) > 1:
+        shapes = ", ".join(f"{inputs} inputs and {classes} classes" for inputs, classes in sorted(ends))
+        raise UsageError(f"networks can only be averaged if they take the same images: found {shapes}")
+    total = sum(probabilities(forward(network, examples.images, on_batch), heat) for network, heat in networks)
+    logits = np.log(np.maximum(total / len(networks), np.finfo(np.float64).tiny))
+    costs = -logits[np.arange(len(examples)), examples.labels]
+    return Evaluation(float(costs.mean()), _confusion(examples, logits), logits)
+
+
+def _confusion(examples: Examples, logits: Array) -> npt.NDArray[np.int64]:
+    classes = logits.shape[1]
+    pairs = examples.labels.astype(np.int64) * classes + logits.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def forward(network: Network, images: npt.NDArray[np.uint8], on_batch: Callable[[int], object] | None = None) -> Array:
+    """Return the logits of each image, shape (n, classes)."""
+    logits = np.empty((len(images), network.layer_sizes[-1]), network.dtype)
+    inputs = np.empty((min(BATCH, len(images)), images.shape[1]), network.dtype)
+    trace = network.forward_cache(len(inputs))
+    for start in range(0, len(images), BATCH):
+        pixels = images[start : start + BATCH]
+        if len(pixels) < len(trace.logits):
+            trace = network.forward_cache(len(pixels))
+        batch = inputs[: len(pixels)]
+        np.divide(pixels, WHITE, out=batch)
+        logits[start : start + len(pixels)] = network.forward(batch, trace).logits
+        if on_batch:
+            on_batch(len(pixels))
+    return logits
+
+
+def silent_neurons(network: Network, images: npt.NDArray[np.uint8]) -> list[float]:
+    """Return for each hidden layer the share of neurons that no image can teach: f'(z) is near zero for all of them."""
+    inputs = np.divide(images, WHITE, dtype=network.dtype)
+    trace = network.forward(inputs, network.forward_cache(len(images)))
+    shares = []
+    for activations in trace.activations[1:-1]:
+        derivative = np.empty_like(activations)
+        network.activation.derivative(activations, out=derivative)
+        shares.append(float(np.mean(np.abs(derivative).max(axis=0) < 1e-4)))
+    return shares

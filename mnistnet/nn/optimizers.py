@@ -1,0 +1,206 @@
+"""Optimizers: how a gradient becomes a step. All work in place on the flat parameter vector.
+
+Each visits the vector in blocks that fit the processor's cache, because a step is many passes over few numbers:
+done block by block the passes after the first find their numbers in the cache.
+
+Weight decay is decoupled from the gradient (Loshchilov & Hutter 2019): w -= learning_rate * weight_decay * w,
+for weights only. A bias multiplies no activation, so a large one hides no sharp reaction to the input.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from math import sqrt
+from typing import ClassVar
+
+import numpy as np
+
+from mnistnet.util.arrays import Array, ignore_fp_errors
+from mnistnet.util.shared_memory import shared_zeros
+
+BLOCK = 131_072  # numbers; measured against 4,096 ... all at once, see docs/experiments.md
+
+Block = tuple[bool, list[Array], list[Array]]
+"""Whether it decays; views of its parameters, gradient, moments and scratch space; and of gradients to be added."""
+
+Pace = list[Array]
+"""The numbers of one step that are the same for all parameters."""
+
+
+class Optimizer(ABC):
+    """Takes steps for one network. `state` names the arrays that a resumed training must find again.
+
+    `parameters` and `gradient` are flat vectors of one length, kept by reference: fill `gradient`, then `step`.
+    The first `weight_count` parameters are weights. Several processes can share a step: each calls `move` with blocks
+    of its own, and the same `pace`.
+    """
+
+    moments: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, parameters: Array, gradient: Array, weight_count: int, *, weight_decay: float = 0.0) -> None:
+        self.weight_decay = weight_decay
+        self.steps = 0
+        self.state: dict[str, Array] = {name: shared_zeros(parameters.shape, parameters.dtype) for name in self.moments}
+        self._vectors = (parameters, gradient, *self.state.values())
+        self._weight_count = weight_count
+        self._all = self.blocks(slice(0, parameters.size))
+
+    def blocks(self, share: slice, others: Sequence[Array] = ()) -> list[Block]:
+        """Return the blocks of a share of the parameters, with scratch space of their own.
+
+        `others` are more gradients, each of the batch's other examples: the step is taken against the sum of all.
+        """
+        scratch = np.empty(min(BLOCK, share.stop - share.start), self._vectors[0].dtype)
+        blocks = []
+        for decays, first, last in ((True, 0, self._weight_count), (False, self._weight_count, len(self._vectors[0]))):
+            end = min(last, share.stop)
+            for start in range(max(first, share.start), end, BLOCK):
+                piece = slice(start, min(start + BLOCK, end))
+                views = [vector[piece] for vector in self._vectors]
+                blocks.append((decays, [*views, scratch[: len(views[0])]], [other[piece] for other in others]))
+        return blocks
+
+    @ignore_fp_errors
+    def step(self, learning_rate: float) -> None:
+        """Move all parameters once, against the gradient."""
+        self.steps += 1
+        self.move(self._all, self.pace(self.steps, learning_rate))
+
+    def pace(self, step: int, learning_rate: float) -> Pace:
+        """Return what is the same for all blocks in a step, counted from 1: what decay leaves, then `_pace`."""
+        return [self._number(x) for x in (1 - learning_rate * self.weight_decay, *self._pace(step, learning_rate))]
+
+    def move(self, blocks: list[Block], pace: Pace) -> None:
+        """Take a step for these blocks."""
+        keep, *constants = pace
+        for decays, block, others in blocks:
+            for gradient in others:
+                np.add(block[1], gradient, out=block[1])
+            if decays and self.weight_decay:
+                block[0] *= keep
+            self._update(*block, *constants)
+
+    def _number(self, value: float) -> Array:
+        """Return a number as NumPy takes it fastest."""
+        return np.array(value, self._vectors[0].dtype)
+
+    def restore(self, state: dict[str, Array], steps: int) -> None:
+        """Continue from another optimizer's `state` and `steps`."""
+        for name, values in self.state.items():
+            values[...] = state[name]
+        self.steps = steps
+
+    @abstractmethod
+    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+        """Return the constants of a step."""
+
+    @abstractmethod
+    def _update(self, *block: Array) -> None:
+        """Move one block: its parameters, gradient, moments and scratch space, each a view; then the constants."""
+
+
+class Sgd(Optimizer):
+    """Stochastic gradient descent: w -= learning_rate * g. The drunk man's step (chapter 3, 9:33)."""
+
+    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+        return (learning_rate,)
+
+    def _update(self, *block: Array) -> None:
+        w, g, scratch, rate = block
+        np.multiply(g, rate, out=scratch)
+        w -= scratch
+
+
+class Momentum(Optimizer):
+    """A ball with inertia (Polyak 1964): v = momentum * v + g; w -= learning_rate * v."""
+
+    moments = ("velocity",)
+
+    def __init__(
+        self,
+        parameters: Array,
+        gradient: Array,
+        weight_count: int,
+        *,
+        weight_decay: float = 0.0,
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__(parameters, gradient, weight_count, weight_decay=weight_decay)
+        self.momentum = momentum
+
+    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+        return (learning_rate,)
+
+    def _update(self, *block: Array) -> None:
+        w, g, v, scratch, rate = block
+        v *= self.momentum
+        v += g
+        np.multiply(v, rate, out=scratch)
+        w -= scratch
+
+
+class Nesterov(Momentum):
+    """Momentum that looks ahead (Sutskever et al. 2013): v as before; w -= learning_rate * (g + momentum * v)."""
+
+    def _update(self, *block: Array) -> None:
+        w, g, v, scratch, rate = block
+        v *= self.momentum
+        v += g
+        np.multiply(v, self.momentum, out=scratch)
+        scratch += g
+        scratch *= rate
+        w -= scratch
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015, algorithm 1), with its constants gathered so that ten passes do.
+
+    The paper keeps m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g^2, and moves each weight by
+    learning_rate * m^ / (sqrt(v^) + epsilon), where m^ = m / (1 - beta1^t) and v^ = v / (1 - beta2^t).
+    We keep the plain sums M = m / (1 - beta1) and V = v / (1 - beta2): M = beta1 M + g, V = beta2 V + g^2.
+    With c = sqrt((1 - beta2) / (1 - beta2^t)), sqrt(v^) + epsilon = c (sqrt(V) + epsilon / c), so that the move is
+
+        learning_rate (1 - beta1) / ((1 - beta1^t) c)  *  M / (sqrt(V) + epsilon / c)
+
+    and every constant but beta1, beta2 and the two of the last line is gone from the passes over the arrays.
+    """
+
+    moments = ("first_moment", "second_moment")
+
+    def __init__(
+        self,
+        parameters: Array,
+        gradient: Array,
+        weight_count: int,
+        *,
+        weight_decay: float = 0.0,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        super().__init__(parameters, gradient, weight_count, weight_decay=weight_decay)
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+        c = sqrt((1 - self.beta2) / (1 - self.beta2**step))
+        return learning_rate * (1 - self.beta1) / ((1 - self.beta1**step) * c), self.epsilon / c
+
+    def _update(self, *block: Array) -> None:
+        w, g, first, second, scratch, rate, epsilon = block
+        first *= self.beta1
+        first += g
+        np.multiply(g, g, out=scratch)
+        second *= self.beta2
+        second += scratch
+        np.sqrt(second, out=scratch)
+        scratch += epsilon
+        np.divide(first, scratch, out=scratch)
+        scratch *= rate
+        w -= scratch
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": Sgd,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adam": Adam,
+}

@@ -1,0 +1,75 @@
+"""`mnistnet plot doubts`: is a network as sure as it is right, and what comes of not answering when it is not?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistnet.inference.calibration import answering, probabilities, reliability
+from mnistnet.plots import COLOURS, GREY, figure
+from mnistnet.util.arrays import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN, RAW, *_ = COLOURS
+MIN_ANSWERS = 5  # answers in a bin: the share of fewer says nothing
+
+
+def draw_doubts(
+    logits: Array, labels: npt.NDArray[np.uint8], temperature: float | None, title: str, path: Path
+) -> None:
+    """Draw confidence against accuracy, and the errors left where the network may say that it does not know."""
+    right = logits.argmax(axis=1) == labels
+    shown = probabilities(logits, temperature).max(axis=1)
+    with figure(path, 9.2, 4.9) as drawing:
+        layout = drawing.add_gridspec(2, 2, height_ratios=(3.2, 1))
+        sure, crowd = drawing.add_subplot(layout[0, 0]), drawing.add_subplot(layout[1, 0])
+        _sureness(sure, "as shown" if temperature else "as computed", shown, right, SHOWN, "o")
+        if temperature is not None:
+            raw = probabilities(logits, None).max(axis=1)
+            _sureness(sure, "before calibration", raw, right, RAW, "s")
+        sure.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        sure.set(title="As sure as right?", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+        words: dict[str, Any] = {
+            "rotation": 45,
+            "rotation_mode": "anchor",
+            "transform_rotates_text": True,
+            "fontsize": 8,
+        }
+        sure.text(0.05, 0.09, "just as sure as right", color=GREY, va="bottom", **words)
+        sure.legend(loc="lower right")
+        counts = reliability(shown, right).counts
+        crowd.bar(np.arange(0.05, 1, 0.1), counts, width=0.092, color=SHOWN)
+        crowd.set(xlabel="confidence of the answer", ylabel="answers", yscale="log", xlim=(0, 1.02), ylim=(0.5, None))
+        crowd.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        _silence(drawing.add_subplot(layout[:, 1]), shown, right)
+        drawing.suptitle(title, x=0.01, ha="left", fontsize=9.5, color=GREY)
+
+
+def _sureness(
+    axes: "Axes", name: str, confidence: Array, right: npt.NDArray[np.bool_], colour: str, marker: str
+) -> None:
+    bins = reliability(confidence, right)
+    enough = bins.counts >= MIN_ANSWERS
+    x, y = bins.confidence[enough], bins.accuracy[enough]
+    errors = np.maximum([y - bins.low[enough], bins.high[enough] - y], 0)
+    label = f"{name}: off by {100 * bins.gap:.2f} points"
+    axes.errorbar(x, y, errors, color=colour, marker=marker, markersize=5, linewidth=1.4, elinewidth=1, label=label)
+
+
+def _silence(axes: "Axes", confidence: Array, right: npt.NDArray[np.bool_]) -> None:
+    """Draw the errors left among the answers against the share that is not answered."""
+    answered, wrong = answering(confidence, right)
+    axes.plot(100 * (1 - answered), 100 * wrong, color=SHOWN)
+    for share in (0.01, 0.02, 0.05, 0.1):
+        at = round((1 - share) * len(answered)) - 1
+        if at >= 0:
+            axes.plot(100 * (1 - answered[at]), 100 * wrong[at], "o", color=SHOWN, markersize=5)
+            axes.annotate(
+                f"silent on {100 * share:.0f} %: {100 * wrong[at]:.2f} % wrong",
+                (100 * share, 100 * wrong[at]), (7, 5), textcoords="offset points", fontsize=8,
+            )  # fmt: skip
+    axes.set(title='Where it may say "I do not know"', xlabel="left unanswered, the least sure first (%)")
+    axes.set(ylabel="wrong among the answers (%)", xlim=(-0.4, 20), ylim=(0, None))

@@ -1,0 +1,68 @@
+"""One process at a time in a folder: a lock that the operating system frees when its holder dies, however it dies.
+
+Beside the lock lies a note of its holder's number, so that whoever is refused can be told whom to wait for.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import filelock
+
+from mnistnet.errors import RunError
+from mnistnet.util.atomic_files import reason
+
+LOCK, OWNER = ".lock", ".lock.pid"
+PATIENCE = 1.0  # seconds to wait for the holder's note
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises RunError where another process holds it, or the folder cannot be used."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / LOCK)
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        raise RunError(
+            f"{folder}: {_owner(folder / OWNER)} is training in this folder; wait for it, or choose another with --out"
+        ) from None
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be used for a run: {reason(error)}; choose another with --out") from None
+    try:
+        with suppress(OSError):
+            (folder / OWNER).write_text(f"{os.getpid()}\n")
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / OWNER).unlink()
+        lock.release()
+
+
+def _owner(note: Path) -> str:
+    """Return who holds a lock: its process notes its number right after it has the lock.
+
+    Until then, the note is missing, empty, or that of a process which was killed; so wait for it a little.
+    """
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with suppress(OSError, ValueError):
+            number = int(note.read_text(encoding="ascii"))
+            if _lives(number):
+                return f"process {number}"
+        time.sleep(0.02)
+    return "another process"
+
+
+def _lives(process: int) -> bool:
+    if os.name == "nt":  # there, a signal of 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return process > 0

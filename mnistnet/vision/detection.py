@@ -1,0 +1,243 @@
+"""Where on a sheet the digit is, and which way round ink and paper are.
+
+A sheet is looked at through windows of several widths (`background.py`): what is narrower than the window and darker
+than the paper in it passes for ink. In a narrow window that is a shadow's edge too, or the gap between paper and
+frame; in a wide one a shadow, or the table beside the paper. A stroke is a stroke in all of them. So the shapes that
+are found take a vote, each window one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from mnistnet.util.arrays import Array
+from mnistnet.vision.background import MIN_SIDE, WINDOWS, filtered, out_of_grain, scaled
+from mnistnet.vision.morphology import (
+    Indices,
+    Mask,
+    expanded,
+    extent,
+    pool_factor,
+    pooled,
+    shapes,
+    square,
+    stroke_width,
+)
+from mnistnet.vision.ruled_lines import without_lines
+
+SEARCH_SIDE = 640  # pixels of the picture in which the digit is looked for
+MIN_PHOTO = 100  # pixels; in a smaller picture a narrow window shows nothing but edges
+MAX_SHAPES = 4  # of one window that take part
+SAME = 0.6  # of two boxes together, what both cover if they hold the same shape
+WINDOW_STROKES = 2.2  # a window must be so many strokes wide for the strokes in it to be trusted
+MIN_LENGTH = 3.0  # strokes' widths that a digit is long at least; a blot is shorter
+MAX_WIDE, MAX_TALL = 1.5, 8  # times its height, its width: a word, a pen beside the digit
+THIN = 0.04  # of a digit's length: a stroke as thin as that or less, such as a frame's, counts the less
+MIN_SIZE = 0.012  # of the picture's longer side: what a digit has at least
+AT_EDGE = 0.2  # what a shape counts that touches the picture's edge, against one that does not
+LIGHT_INK = 0.6  # what a light shape on dark counts: most are lit paper or a loop's inside, few are chalk
+DOUBTFUL = 0.5  # what a shape counts that is a blot, or too thick for its window, or too wide or tall
+MIN_DIGIT_LIKENESS = 0.4  # with less there is no digit; then the widest window alone says whether the sheet is blank
+AS_ALIKE = 0.05  # of boxes' overlaps, added up: a difference that does not count
+LONGER = 0.2  # power of a shape's length, as a share of the picture's, with which it counts
+EVEN, MAX_EVEN = 0.02, 6.0  # of black to white, the spread of paper that is as even as any; contrasts in spreads
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet with its ink found. `darkness` against the paper around, 0 paper to 1 black; `mask`: what is dark enough;
+    `digit`: the part of the mask that is the digit."""
+
+    darkness: Array
+    mask: Mask
+    digit: Mask
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A shape seen through one window: its box as shares of the picture, and how far it looks like a pen's."""
+
+    sheet: Sheet
+    window: float
+    light: bool
+    box: tuple[float, float, float, float]
+    looks: float
+
+
+def find_ink(grey: Array) -> Sheet | None:
+    """Return the sheet, brightness 0 to 1, with the likeliest digit; None for a blank sheet."""
+    # In a few pixels all is edges, which would pass for grain.
+    factor = -(-MIN_SIDE // max(grey.shape))
+    grey = np.clip(scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
+    if max(grey.shape) >= MIN_PHOTO:
+        small = scaled(grey, min(1.0, SEARCH_SIDE / max(grey.shape)), Image.Resampling.BOX)
+        elected = _elected(small)
+        if elected is not None:
+            return elected.sheet if small.shape == grey.shape else _enlarged(elected, grey)
+    return next(_inks(dark_on_light(grey), WINDOWS[-1]), None)
+
+
+def _elected(grey: Array) -> _Seen | None:
+    """Return the shape that the windows vote for, None where none looks like strokes."""
+    groups: list[list[_Seen]] = []
+    for share in WINDOWS:
+        for light in (False, True):
+            _vote(groups, _shapes_seen(grey, share, light))
+    group = max(groups, key=_score, default=[])
+    return _spokesman(group) if any(one.looks >= MIN_DIGIT_LIKENESS for one in group) else None
+
+
+def _enlarged(elected: _Seen, grey: Array) -> Sheet:
+    """Return a shape found in a reduced picture as the large one has it."""
+    seen = _shapes_seen(grey, elected.window, elected.light)
+    best = max(seen, key=lambda one: _overlap(one.box, elected.box), default=elected)
+    return best.sheet if _overlap(best.box, elected.box) >= SAME else elected.sheet
+
+
+def _shapes_seen(grey: Array, share: float, light: bool) -> list[_Seen]:
+    return [_seen(sheet, grey, share, light) for sheet in _inks(1 - grey if light else grey, share)]
+
+
+def _vote(groups: list[list[_Seen]], seen: list[_Seen]) -> None:
+    """Put what one window shows to the same shapes of other windows."""
+    for one in seen:
+        for group in groups:
+            new_here = group[-1].window != one.window and group[-1].light == one.light
+            if new_here and _overlap(one.box, group[0].box) >= SAME:
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+
+
+def _score(group: list[_Seen]) -> float:
+    """Return votes times looks: a long shape of dark strokes on even paper, not at the edge of the picture."""
+    top, left, bottom, right = _spokesman(group).box
+    likely = len(group) * (LIGHT_INK if group[0].light else 1)
+    return float(likely * max(bottom - top, right - left) ** LONGER * max(one.looks for one in group))
+
+
+def _spokesman(group: list[_Seen]) -> _Seen:
+    """Return the shape that is most like the others; of some that are as much so the sharpest, from the widest window.
+
+    A narrow window may show a thick stroke's outline only, a wide one may add a shadow's edge or lose a thin stroke;
+    and where one takes a shadow for grain, it sees a page that was made small.
+    """
+    alike = [sum(_overlap(one.box, other.box) for other in group) for one in group]
+    candidates = [one for one, much in zip(group, alike, strict=True) if much > max(alike) - AS_ALIKE]
+    return max(candidates, key=lambda one: (one.sheet.digit.size, one.window))
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Return what two boxes have in common, as a share of what they cover together."""
+    height, width = (min(one[i + 2], other[i + 2]) - max(one[i], other[i]) for i in (0, 1))
+    both = max(height, 0) * max(width, 0)
+    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return both / (sum(areas) - both)
+
+
+def _seen(sheet: Sheet, grey: Array, share: float, light: bool) -> _Seen:
+    height, width = sheet.digit.shape
+    rows, columns = extent(sheet.digit)
+    box = rows.start / height, columns.start / width, rows.stop / height, columns.stop / width
+    tall, wide, stroke = rows.stop - rows.start, columns.stop - columns.start, stroke_width(sheet.digit)
+    length = max(tall, wide)
+    page = np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX))
+    looks = _evenness(sheet.digit, page)
+    unlikely = (
+        WINDOW_STROKES * stroke > share * max(height, width),
+        MIN_LENGTH * stroke > length,
+        wide > MAX_WIDE * tall or tall > MAX_TALL * wide,
+    )
+    looks *= DOUBTFUL ** sum(unlikely) * min(1.0, stroke / (THIN * length)) ** 0.5
+    return _Seen(sheet, share, light, box, looks * (AT_EDGE if _touches_edge(sheet.digit) else 1))
+
+
+def _evenness(digit: Mask, page: Array) -> float:
+    """Return how far the ink stands out from what is around it, in spreads of that: paper is even, a table is not."""
+    length = max(side.stop - side.start for side in extent(digit))
+    around = tuple(slice(max(0, side.start - length // 2), side.stop + length // 2) for side in extent(digit))
+    ink, values = digit[around], page[around]
+    paper = values[~square(ink, 2 * max(1, length // 25) + 1, np.logical_or)]
+    if not paper.size:
+        return 0.0
+    return min(abs(float(np.median(paper) - values[ink].mean())) / (float(paper.std()) + EVEN), MAX_EVEN)
+
+
+def _inks(page: Array, share: float) -> Iterator[Sheet]:
+    """Yield the ink of a page with light paper, in strokes narrower than `share` of it, once for each likely shape."""
+    darkness, threshold = out_of_grain(page, share)
+    if threshold is not None:
+        darkness = without_lines(darkness, threshold)
+        mask = without_specks(darkness > threshold)
+        yield from (Sheet(darkness, mask, digit) for digit in main_shapes(mask))
+
+
+def dark_on_light(grey: Array) -> Array:
+    """Return the picture with light paper. The margin is paper; ink differs from it more than paper itself does."""
+    margin = max(1, max(grey.shape) // 20)
+    inner = np.zeros(grey.shape, bool)
+    inner[margin:-margin, margin:-margin] = True
+    paper = np.median(grey[~inner])
+    smooth = filtered(grey, ImageFilter.BoxBlur(1))
+    return grey if paper - smooth.min() >= smooth.max() - paper else 1 - grey
+
+
+def without_specks(mask: Mask) -> Mask:
+    """Return the dark pixels with at least two dark neighbours, as all have in a line of a single pixel."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    result: Mask = mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] > 2)
+    return result
+
+
+def main_shapes(mask: Mask) -> Iterator[Mask]:
+    """Yield the pixels of each shape that may be a digit, the main one first: with what may be its strokes, then alone.
+
+    A shape that touches the picture's edge counts less than one that does not: a table, a finger, a neighbour.
+    """
+    factor = pool_factor(mask)
+    small = pooled(mask, factor)
+    pieces = [_Piece(rows, columns, small.shape) for rows, columns in shapes(small)]
+    for main in sorted(pieces, key=lambda piece: piece.weight, reverse=True)[:MAX_SHAPES]:
+        if main.length < max(6 / factor, MIN_SIZE * max(small.shape)):
+            continue
+        strokes = [piece for piece in pieces if piece.is_broken_off(main)]
+        for together in ([main, *strokes], [main]) if strokes else ([main],):
+            keep = np.zeros(small.shape, bool)
+            for piece in together:
+                keep[piece.at] = True
+            digit = expanded(keep, factor, mask.shape) & mask
+            # Specks that happen to be neighbours cover little of their extent; a stroke, however thin, runs through it.
+            if np.count_nonzero(digit) >= main.length * factor / 2:
+                yield digit
+
+
+class _Piece:
+    """A connected shape of a small mask."""
+
+    def __init__(self, rows: Indices, columns: Indices, shape: tuple[int, ...]) -> None:
+        self.at = rows, columns
+        self._size = len(rows)
+        self._low, self._high = np.array([rows.min(), columns.min()]), np.array([rows.max(), columns.max()])
+        self._centre = np.array([rows.mean(), columns.mean()])
+        self._at_edge = bool((self._low == 0).any() or (self._high == np.array(shape) - 1).any())
+        self.length = int((self._high - self._low).max()) + 1
+        self.weight = self._size * (AT_EDGE if self._at_edge else 1.0)
+
+    def is_broken_off(self, main: "_Piece") -> bool:
+        """Whether this is near another shape, and large enough to be a stroke of it."""
+        reach = 0.4 * main.length
+        near = (main._low - reach <= self._centre).all() and (self._centre <= main._high + reach).all()
+        return (
+            self is not main
+            and bool(near)
+            and 0.04 * main._size <= self._size <= main._size
+            and self._at_edge <= main._at_edge
+        )
+
+
+def _touches_edge(digit: Mask) -> bool:
+    return bool(digit[[0, -1]].any() or digit[:, [0, -1]].any())

@@ -1,0 +1,56 @@
+"""From a picture file to the size that a network takes, for networks that do not read MNIST's digits.
+
+How MNIST's makers centred and scaled a digit is known, and `image_file.py` does it again. Of other data sets it is
+not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the middle. One that has the right size
+comes through unchanged.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mnistnet.data.registry import MNIST
+from mnistnet.util.arrays import Array
+from mnistnet.vision.image_file import Reading, line_reading, read_file, read_grey, reading
+from mnistnet.vision.morphology import as_bytes
+
+
+def read_for(dataset: str, shape: tuple[int, int], path: Path) -> npt.NDArray[np.uint8]:
+    """Return a picture file as an image of a data set, uint8 (pixels,). Raises ImageError, naming the file."""
+    pixels: npt.NDArray[np.uint8] = reading_for(dataset, shape, read_file(path), str(path)).pixels[0]
+    return pixels
+
+
+def reading_for(dataset: str, shape: tuple[int, int], content: bytes, name: str, *, line: bool = False) -> Reading:
+    """Return what a network of a data set sees in a picture's bytes; of MNIST one digit, or a `line` of them.
+
+    Raises ImageError, which calls the file `name`.
+    """
+    if dataset == MNIST.name:
+        return line_reading(content, name) if line else reading(content, name)
+    grey = read_grey(content, name)
+    bright = light_on_dark(grey)
+    height, width = grey.shape
+    return Reading(grey, bright, as_bytes(fitted(bright, shape) * 255).reshape(1, -1), [(0, 0, width, height)])
+
+
+def light_on_dark(grey: Array) -> Array:
+    """Return a picture, 0 black to 1 white, with black and white exchanged where its edge is rather white."""
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    return 1 - grey if np.median(edge) > 0.5 else grey
+
+
+def fitted(grey: Array, shape: tuple[int, int]) -> Array:
+    """Return a picture scaled to fit into `shape` (rows, columns), what is left over black, float32 from 0 to 1."""
+    if grey.shape == shape:
+        return grey
+    scale = min(wanted / side for wanted, side in zip(shape, grey.shape, strict=True))
+    rows, columns = (max(1, min(w, round(scale * side))) for w, side in zip(shape, grey.shape, strict=True))
+    method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+    small = np.asarray(Image.fromarray(np.ascontiguousarray(grey, np.float32)).resize((columns, rows), method))
+    result = np.zeros(shape, np.float32)
+    top, left = (shape[0] - rows) // 2, (shape[1] - columns) // 2
+    result[top : top + rows, left : left + columns] = np.clip(small, 0, 1)
+    return result

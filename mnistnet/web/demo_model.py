@@ -1,0 +1,42 @@
+"""What a demo shows: a network, the names of its classes, and the images to show, to learn from and to be judged by."""
+
+from dataclasses import dataclass
+
+from mnistnet.checkpoint.checkpoint import Checkpoint
+from mnistnet.config.loader import check_layer_sizes
+from mnistnet.data.datasets import Examples, Store
+from mnistnet.errors import UsageError
+from mnistnet.explain.example_gradient import in_float64
+from mnistnet.nn.network import Network
+from mnistnet.vision.image_file import SIDE
+
+EVAL_IMAGES = 1000  # test images that accuracy on the page is measured on
+
+
+@dataclass(frozen=True)
+class DemoModel:
+    """`network` computes in float64, as `explain` does, and is never changed; visitors teach copies of it.
+
+    `judges` are EVAL_IMAGES of the `test` images, spread evenly over them: their second half is the easier one.
+    """
+
+    name: str
+    network: Network
+    temperature: float | None
+    labels: tuple[str, ...]
+    train: Examples
+    test: Examples
+    judges: Examples
+
+
+def prepare(name: str, loaded: Checkpoint, store: Store) -> DemoModel:
+    """Read the images that go with a network. Raises DataError, and ConfigError or UsageError where they do not fit."""
+    if store.spec.shape != (SIDE, SIDE):
+        rows, columns = store.spec.shape
+        raise UsageError(f"the page draws {SIDE}x{SIDE} pixels, and images of {store.spec.name} have {rows}x{columns}")
+    check_layer_sizes(loaded.config, store.spec, "the checkpoint's config")
+    store.ensure()
+    train, test = store.examples("train"), store.examples("test")
+    step = max(1, len(test) // EVAL_IMAGES)
+    judges = Examples(test.images[::step][:EVAL_IMAGES], test.labels[::step][:EVAL_IMAGES])
+    return DemoModel(name, in_float64(loaded.network), loaded.temperature, store.spec.labels, train, test, judges)

@@ -1,0 +1,275 @@
+"""HTTP around the demo: three files, JSON over POST under /api/, and who is let in.
+
+A page elsewhere must not be able to use this server through its visitor's browser. So the Host header must name the
+address that we are bound to (else a stranger's domain name could be pointed here, "DNS rebinding"), the Origin must be
+our own, and bodies must be JSON, which no browser lets another site send unasked.
+"""
+
+import ipaddress
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from mnistnet.errors import DivergedError, ImageError, MnistnetError, UsageError
+from mnistnet.vision.image_file import digit_from_bytes
+from mnistnet.web import fine_tune as teaching
+from mnistnet.web import messages
+from mnistnet.web import views as thinking
+from mnistnet.web.demo_model import DemoModel
+from mnistnet.web.sessions import ForgottenError, Sessions
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1 << 20  # bytes
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/demo.css": ("demo.css", "text/css"),
+    "/demo.js": ("demo.js", "text/javascript"),
+}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+NOT_A_MESSAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+STATUS = {ForgottenError: 410, ImageError: 422, DivergedError: 422, UsageError: 400}
+
+
+class RefusedError(Exception):
+    """A request that is not let in: its HTTP status, and a sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Api:
+    """What each message is answered with, as plain values. Raises MnistnetError where it cannot be answered."""
+
+    def __init__(self, exhibit: DemoModel, sessions: Sessions) -> None:
+        self._exhibit, self._sessions = exhibit, sessions
+        self._random, self._one_picture = np.random.default_rng(), threading.Lock()
+        self.calls: dict[str, tuple[type[messages.Message], Callable[[Any], dict[str, Any]]]] = {
+            "describe": (messages.Describe, self.describe),
+            "draw": (messages.Draw, self.draw),
+            "think": (messages.Think, self.think),
+            "wish": (messages.Wish, self.wish),
+            "judge": (messages.Judge, self.judge),
+            "learn": (messages.Learn, self.learn),
+            "forget": (messages.Forget, self.forget),
+        }
+
+    def describe(self, message: messages.Describe) -> dict[str, Any]:
+        """Say what is shown."""
+        network = self._exhibit.network
+        return {
+            "name": self._exhibit.name,
+            "layer_sizes": list(network.layer_sizes),
+            "activation": network.activation.__name__.lower(),
+            "quadratic": network.loss.has_activation_derivative,
+            "parameters": network.parameters.size,
+            "labels": list(self._exhibit.labels),
+            "judges": len(self._exhibit.judges),
+            "batch": teaching.BATCH,
+        }
+
+    def draw(self, message: messages.Draw) -> dict[str, Any]:
+        """Return a test image."""
+        test = self._exhibit.test
+        index = int(self._random.integers(len(test))) if message.index is None else message.index
+        if index >= len(test):
+            raise UsageError(f"index {index}: expected 0 to {len(test) - 1}")
+        return {"index": index, "label": int(test.labels[index]), "pixels": test.images[index].tobytes()}
+
+    def think(self, message: messages.Think) -> dict[str, Any]:
+        """Return the forward pass of a picture, and the 28x28 that it comes to."""
+        if (message.picture is None) == (message.pixels is None):
+            raise UsageError("expected either picture or pixels")
+        pixels = self._seen(message.picture) if message.pixels is None else _image(message.pixels)
+        network = self._sessions.network(message.session)
+        return {"pixels": pixels.tobytes(), **thinking.think(network, pixels, self._exhibit.temperature)}
+
+    def _seen(self, picture: bytes | None) -> npt.NDArray[np.uint8]:
+        # One at a time: a large picture takes a few hundred MB while it is decoded.
+        with self._one_picture:
+            return digit_from_bytes(picture or b"", "your picture")
+
+    def wish(self, message: messages.Wish) -> dict[str, Any]:
+        """Return the backward pass."""
+        network = self._sessions.network(message.session)
+        return thinking.look_back(network, _image(message.pixels), message.label, message.neuron)
+
+    def judge(self, message: messages.Judge) -> dict[str, Any]:
+        """Return how good the visitor's network is."""
+        network = self._sessions.network(message.session)
+        return teaching.report(network, self._exhibit.judges, _image(message.pixels), message.label)
+
+    def learn(self, message: messages.Learn) -> dict[str, Any]:
+        """Teach the visitor's copy, and return how good it is then, with its session."""
+        pixels, exhibit = _image(message.pixels), self._exhibit
+        if message.label >= len(exhibit.labels):
+            raise UsageError(f"label {message.label}: expected 0 to {len(exhibit.labels) - 1}")
+        with self._sessions.lesson(message.session) as (session, network, random):
+            if message.at_random:
+                batches = teaching.at_random(exhibit.train, random, message.times)
+            else:
+                batches = teaching.alone(pixels, message.label, message.times)
+            teaching.learn(network, batches, message.rate)
+            return {"session": session, **teaching.report(network, exhibit.judges, pixels, message.label)}
+
+    def forget(self, message: messages.Forget) -> dict[str, Any]:
+        """Drop a visitor's copy."""
+        self._sessions.forget(message.session)
+        return {}
+
+
+def create_app(exhibit: DemoModel, hosts: "Hosts") -> "Flask":
+    """Return the web application, which answers requests for `hosts` alone."""
+    from flask import Flask, Response, request
+    from werkzeug.exceptions import HTTPException
+
+    app = Flask("mnistnet.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.url_map.merge_slashes = False
+    api = Api(exhibit, Sessions(exhibit.network))
+    folder = resources.files("mnistnet.web") / "static"
+    files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in FILES.items()}
+
+    def answer(status: int, value: dict[str, Any]) -> Response:
+        return Response(msgspec.json.encode(value), status, content_type="application/json")
+
+    @app.before_request
+    def let_in() -> None:
+        hosts.check(request.headers)
+
+    @app.after_request
+    def with_headers(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        return response
+
+    def file() -> Response:
+        content, kind = files[request.path]
+        return Response(content, content_type=f"{kind}; charset=utf-8")
+
+    for path in files:
+        app.add_url_rule(path, path, file)
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status=204)
+
+    @app.post("/api/<name>", provide_automatic_options=False)
+    def call(name: str) -> Response:
+        if name not in api.calls:
+            raise RefusedError(404, f"nothing is called /api/{name[:40]}; there are {', '.join(api.calls)}")
+        if request.mimetype != "application/json":
+            raise RefusedError(415, "expected a body of the type application/json")
+        kind, reply = api.calls[name]
+        try:
+            message = msgspec.json.decode(request.get_data(cache=False), type=kind)
+        except NOT_A_MESSAGE as error:
+            raise RefusedError(400, f"not a request for /api/{name}: {' '.join(str(error).split())[:200]}") from None
+        return answer(200, reply(message))
+
+    @app.errorhandler(RefusedError)
+    def refused(error: RefusedError) -> Response:
+        return answer(error.status, {"error": str(error)})
+
+    @app.errorhandler(MnistnetError)
+    def unanswered(error: MnistnetError) -> Response:
+        return answer(STATUS.get(type(error), 400), {"error": str(error)})
+
+    @app.errorhandler(HTTPException)
+    def not_http(error: HTTPException) -> Response:
+        sentence = f"at most {MAX_BODY:,} bytes can be sent" if error.code == 413 else error.name.lower()
+        return answer(error.code or 400, {"error": sentence})
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        log.error("internal error, please report it (%s)", what)
+        return answer(500, {"error": "internal error; the terminal that serves this page says more"})
+
+    return app
+
+
+def takes_long(path: str, body: bytes) -> bool:
+    """Return whether a request is one that may take a second: a lesson, a judgement, or a picture to read."""
+    if path != "/api/think":
+        return path in ("/api/judge", "/api/learn")
+    try:
+        return msgspec.json.decode(body, type=messages.Think).picture is not None
+    except NOT_A_MESSAGE:
+        return False
+
+
+def _image(pixels: bytes | None) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(pixels or b"", np.uint8)
+
+
+class Hosts:
+    """The names under which a server bound to `host` and `port` may be spoken to.
+
+    Bound to every address of the machine, it goes by any address, but no name other than the machine's own: a name is
+    what a stranger could point here.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.port = port
+        self._any = _is_unspecified(host)
+        self._names = {host.lower()}
+        if self._any:
+            self._names |= {"localhost", socket.gethostname().lower()}
+        elif is_loopback(host):
+            self._names |= {"localhost", "127.0.0.1", "::1"}
+
+    def check(self, headers: Any) -> None:
+        """Raise RefusedError unless a request is meant for us, and made by our own page or by no page at all."""
+        host = headers.get("Host", "")
+        if not self._is_ours(host):
+            raise RefusedError(421, f"this server does not go by the name {host[:80]!r}")
+        origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site", "none")
+        if (origin is not None and origin.lower() != f"http://{host}".lower()) or site == "cross-site":
+            raise RefusedError(403, "another site's page may not use this server")
+
+    def _is_ours(self, host: str) -> bool:
+        name, colon, port = host.rpartition(":")
+        if not colon or host.endswith("]"):
+            name, port = host, "80"
+        if port != str(self.port):
+            return False
+        name = name.lower().removeprefix("[").removesuffix("]")
+        return name in self._names or (self._any and _is_address(name))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server bound to `host`."""
+    return host.lower() == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_unspecified(host: str) -> bool:
+    return _is_address(host) and ipaddress.ip_address(host).is_unspecified
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

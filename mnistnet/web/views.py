@@ -1,0 +1,136 @@
+"""Both passes over one picture, as data for the page: what the network thinks, and what the picture wishes of it.
+
+Of a layer with more than MAX_NEURONS neurons the most active are shown. Every number is one that `explain` gives.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistnet.errors import DivergedError
+from mnistnet.explain.example_gradient import Nudges, as_inputs, of_example, three_ways
+from mnistnet.inference.calibration import probabilities
+from mnistnet.nn.network import Network
+from mnistnet.util.arrays import Array
+
+MAX_NEURONS = 16  # neurons of a layer that are shown, as many as the video's layers have
+PIXELS = 8  # lines from the pixels to a neuron, the strongest
+
+Indices = npt.NDArray[np.intp]
+
+
+def think(network: Network, pixels: npt.NDArray[np.uint8], temperature: float | None) -> dict[str, Any]:
+    """Return the forward pass of an image of shape (pixels,). Raises DivergedError.
+
+    `lines[0]` are, for each neuron shown, its strongest [pixel, weight times pixel]; `lines[l]` a row for each neuron
+    shown of layer l + 1, with weight times activation for each neuron shown before it.
+    """
+    inputs = as_inputs(pixels)
+    cache = network.forward(inputs[None], network.forward_cache(1))
+    if not np.isfinite(cache.logits).all():
+        raise DivergedError("the network's answer is not a finite number: its weights are too large to compute with")
+    activations = [a[0] for a in cache.activations[1:]]
+    neurons = [shown(a) for a in activations[:-1]] + [np.arange(len(activations[-1]))]
+    lines: list[Any] = [_strongest_pixels(network.weights[0][neurons[0]] * inputs)]
+    for layer in range(1, len(neurons)):
+        before = neurons[layer - 1]
+        weights = network.weights[layer][np.ix_(neurons[layer], before)]
+        lines.append((weights * activations[layer - 1][before]).tolist())
+    shares = probabilities(cache.logits, temperature)[0]
+    digit = int(cache.logits[0].argmax())
+    return {
+        "digit": digit,
+        "confidence": float(shares[digit]),
+        "probabilities": shares.tolist(),
+        "layers": [
+            {"size": len(a), "neurons": rows.tolist(), "activations": a[rows].tolist()}
+            for a, rows in zip(activations, neurons, strict=True)
+        ],
+        "lines": lines,
+    }
+
+
+def shown(activations: Array) -> Indices:
+    """Return the neurons of a hidden layer to show: its most active ones, in their order."""
+    strongest = np.argsort(-np.abs(activations), kind="stable")[:MAX_NEURONS]
+    rows: Indices = np.sort(strongest)
+    return rows
+
+
+def _strongest_pixels(values: Array) -> list[list[list[float]]]:
+    """Return for each row the few largest entries, as [column, value]; none that are zero."""
+    columns = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :PIXELS]
+    return [[[int(c), float(row[c])] for c in chosen if row[c]] for row, chosen in zip(values, columns, strict=True)]
+
+
+def look_back(
+    network: Network, pixels: npt.NDArray[np.uint8], label: int, neuron: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Return the backward pass for an image that should be read as `label`. Raises UsageError and DivergedError.
+
+    `neuron` (layer from 1, neuron from 0; None: the label's output) is the one whose three ways are told. Of the
+    layers only the neurons that `think` shows are in it. `passed[l - 1]` has a row for each of those of layer l + 1,
+    with what it wishes of each of those of layer l: the last of these is what `explain` calls `wishes`, transposed.
+    """
+    nudges = of_example(network, pixels, label)
+    rows = [shown(own.activations) for own in nudges.layers[:-1]] + [np.arange(network.layer_sizes[-1])]
+    layer, index = neuron or (len(nudges.layers), label)
+    return {
+        "label": label,
+        "prediction": nudges.prediction,
+        "cost": nudges.cost,
+        "cost_terms": nudges.cost_terms.tolist(),
+        "target": nudges.target.tolist(),
+        "wish": nudges.wish.tolist(),
+        "layers": [_layer(nudges, number, kept) for number, kept in enumerate(rows, 1)],
+        "passed": [_passed(nudges, number, after, kept) for number, (kept, after) in _gaps(rows)],
+        "three_ways": _three_ways(nudges, layer, index, rows),
+        "first_weights": (0 - nudges.layers[0].weight_gradient[rows[0]]).tolist(),
+    }
+
+
+def _gaps(rows: list[Indices]) -> list[tuple[int, tuple[Indices, Indices]]]:
+    """Return (layer, (neurons shown of it, and of the layer after)) for each hidden layer."""
+    return list(enumerate(pairwise(rows), 1))
+
+
+def _layer(nudges: Nudges, number: int, kept: Indices) -> dict[str, Any]:
+    own = nudges.layers[number - 1]
+    return {
+        "size": len(own.delta),
+        "neurons": kept.tolist(),
+        "activations": own.activations[kept].tolist(),
+        "nudges": None if own.nudges is None else own.nudges[kept].tolist(),
+        "slopes": None if own.slopes is None else own.slopes[kept].tolist(),
+        "bias_nudges": (0 - own.bias_gradient[kept]).tolist(),
+    }
+
+
+def _passed(nudges: Nudges, number: int, after: Indices, kept: Indices) -> list[list[float]]:
+    """Return a row for each of the neurons `after` layer `number`: what it wishes of each of the neurons `kept`."""
+    rows = []
+    for neuron in after:
+        wishes = three_ways(nudges, number + 1, int(neuron)).activation_nudges
+        assert wishes is not None  # only the pixels, before layer 1, cannot be nudged
+        rows.append(wishes[kept].tolist())
+    return rows
+
+
+def _three_ways(nudges: Nudges, layer: int, neuron: int, rows: list[Indices]) -> dict[str, Any]:
+    ways = three_ways(nudges, layer, neuron)
+    # All of the pixels are shown, and of a layer those neurons that are on the page.
+    kept = np.arange(len(ways.behind)) if layer == 1 else rows[layer - 2]
+    activation_nudges = ways.activation_nudges
+    return {
+        "layer": layer,
+        "neuron": neuron,
+        "neurons": kept.tolist(),
+        "weights": ways.weights[kept].tolist(),
+        "behind": ways.behind[kept].tolist(),
+        "bias_nudge": ways.bias_nudge,
+        "weight_nudges": ways.weight_nudges[kept].tolist(),
+        "activation_nudges": None if activation_nudges is None else activation_nudges[kept].tolist(),
+        "reach": dict(zip(("bias", "weights", "activations"), ways.reach, strict=True)),
+    }

@@ -1,0 +1,375 @@
+"""`mnistnet demo` in a real browser: drawn on by mouse, finger and keyboard, stepped through, taught, and looked at.
+
+Debian's Chromium is driven by Playwright. Screenshots stay in pytest's temporary folders.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from mnistnet.data.datasets import Examples
+from mnistnet.vision.image_file import digit_from_bytes
+from tests.demo import DIGITS, FLAGS, Served, draw, find_chromium, served
+from tests.golden.demo_picture import PATH, WIDTH
+from tests.pictures import enlarged, png
+
+SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+
+expect.set_options(timeout=20_000)  # a busy machine takes time; what is there at once is not waited for
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser(_own_environment: None) -> Iterator[Browser]:
+    found = find_chromium()
+    if found is None:
+        reason = "no Chromium here; on Debian: apt-get install chromium"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def demo(_own_environment: None) -> Iterator[Served]:
+    with served() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, demo: Served) -> Iterator[OpenPage]:
+    """Open the page; in the end nothing may have been said on the console, and nothing asked of another machine."""
+    complaints: list[str] = []
+    addresses: list[str] = []
+    contexts, complain = [], complaints.append
+
+    def opened(size: str = "desktop", expected: str | None = None, at: Served = demo, **options: Any) -> Page:
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: None if expected and expected in message.text else complain(message.text))
+        page.on("pageerror", lambda error: complain(str(error)))
+        page.on("request", lambda request: addresses.append(request.url))
+        page.goto(at.url)
+        expect(page.locator("#about")).to_contain_text("weights and biases")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert addresses
+    assert [a for a in addresses if not a.startswith(("http://127.0.0.1:", "data:"))] == []
+
+
+def reads(page: Page, digit: int) -> None:
+    expect(page.locator("#answer b")).to_have_text(str(digit))
+
+
+def drawn_two(visit: OpenPage, **options: Any) -> Page:
+    page = visit(**options)
+    draw(page, DIGITS[2])
+    reads(page, 2)
+    return page
+
+
+def settled(page: Page) -> Page:
+    """Wait until the page has measured how good the network is at this example."""
+    expect(page.locator("#figures")).to_contain_text("Accuracy")
+    return page
+
+
+def figure(page: Page, row: int) -> float:
+    """Return the newest number in a row of the table of lessons, as it is said on hover."""
+    return float(page.locator(f"#figures tbody tr:nth-child({row}) td:last-child").evaluate("(cell) => cell.tip()"))
+
+
+def test_digits_drawn_with_the_mouse_are_read_and_undone(visit: OpenPage) -> None:
+    page = visit()
+    expect(page.locator("#answer")).to_have_text("No digit yet.")
+    for digit, strokes in DIGITS.items():
+        draw(page, strokes)
+        reads(page, digit)
+        page.click("#clear")
+        expect(page.locator("#answer")).to_have_text("No digit yet.")
+    draw(page, DIGITS[1])
+    reads(page, 1)
+    page.click("#undo")
+    expect(page.locator("#answer")).to_have_text("No digit yet.")
+
+
+def test_digits_drawn_with_a_finger_are_read(visit: OpenPage) -> None:
+    page = visit("phone", has_touch=True, is_mobile=True)
+    page.locator("#pad").scroll_into_view_if_needed()
+    box = page.locator("#pad").bounding_box()
+    assert box is not None
+    finger = page.context.new_cdp_session(page)
+    for digit in (0, 7):
+        for stroke in DIGITS[digit]:
+            kind = "touchStart"
+            for x, y in stroke:
+                point = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+                finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+                kind = "touchMove"
+            finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        reads(page, digit)
+        page.click("#clear")
+        expect(page.locator("#answer")).to_have_text("No digit yet.")
+
+
+def test_the_keyboard_is_enough(visit: OpenPage) -> None:
+    page = visit()
+    page.focus("#pad")
+    for key in ["Shift+ArrowUp"] * 5 + ["Space"] + ["Shift+ArrowDown"] * 10 + ["Space"]:
+        page.keyboard.press(key)
+    reads(page, 1)
+    page.focus("#network [tabindex='0']")
+    expect(page.locator("#tip")).to_contain_text("output 0\nactivation ")
+    for key in ("ArrowLeft", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#story")).to_contain_text("Neuron 1 of hidden layer 2 should go")
+    expect(page.locator("#network .picked")).to_have_count(1)
+    page.focus("#pad")
+    page.keyboard.press("z")
+    expect(page.locator("#answer")).to_have_text("No digit yet.")
+
+
+def test_the_backward_pass_steps_from_the_output_to_the_first_weights_and_back(visit: OpenPage) -> None:
+    page = drawn_two(visit)
+    page.select_option("#label", "7")
+    titles = []
+    for number in range(1, 6):
+        page.click("#next")
+        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
+        titles.append(page.locator("#story h3").inner_text())
+        arrows = page.locator("#network .arrow[d^=M]")
+        assert arrows.count() >= 2
+        if number == 1:
+            expect(page.locator("#detail tr.chosen")).to_contain_text("↑ +0.9")
+            expect(page.locator("#network .answer .arrow.down[d^=M]")).to_have_count(1)
+        if number == 2:
+            expect(page.locator(".ways dt")).to_have_count(3)
+            page.locator("#network .neuron[aria-label^='neuron 5 of hidden layer 1,']").click()
+            expect(page.locator("#story")).to_contain_text("Neuron 5 of hidden layer 1 should go")
+            expect(page.locator(".ways")).to_contain_text("They are pixels, and pixels are given.")
+        if number == 3:
+            expect(page.locator(".votes tbody td")).to_have_count(16 * 11)
+            page.locator(".votes tbody td").first.hover()
+            expect(page.locator("#tip")).to_contain_text("output 0 wishes of neuron 0 of hidden layer 2\n")
+        if number == 5:
+            expect(page.locator(".gallery canvas")).to_have_count(16)
+            page.locator(".gallery canvas").first.hover()
+            expect(page.locator("#tip")).to_contain_text("neuron 0 of hidden layer 1, weight of pixel")
+    assert titles == [
+        "What the output wishes",
+        "Three ways for one neuron",
+        "All wishes added up",
+        "The same for hidden layer 1",
+        "Back to the first weights",
+    ]
+    page.click("#back")
+    expect(page.locator("#story h3")).to_have_text("The same for hidden layer 1")
+    page.click("#next")
+    page.click("#next")
+    expect(page.locator("#network .arrow[d^=M]")).to_have_count(0)
+
+
+def test_a_wrong_lesson_costs_accuracy_a_hundred_others_heal_it_and_reset_forgets_it(visit: OpenPage) -> None:
+    page = settled(drawn_two(visit))
+    page.select_option("#label", "7")
+    expect(page.locator("#figures")).to_contain_text("Called 7")
+    cost, accuracy, share = (figure(page, row) for row in (1, 2, 3))
+    assert cost > 1
+    assert accuracy > 0.9
+    page.select_option("#times", "100")
+    page.click("#alone")
+    expect(page.locator("#figures")).to_contain_text("after 100 steps")
+    reads(page, 7)
+    assert figure(page, 1) < cost / 2
+    assert figure(page, 2) < accuracy - 0.05
+    assert figure(page, 3) > share + 0.05
+    fallen = figure(page, 2)
+    page.click("#many")
+    expect(page.locator("#figures")).to_contain_text("after 200 steps")
+    assert figure(page, 2) > fallen
+    expect(page.locator("#chart polyline")).to_have_count(2)
+    page.click("#reset")
+    reads(page, 2)
+    expect(page.locator("#figures")).to_contain_text("now")
+    assert figure(page, 2) == accuracy
+
+
+def test_of_a_large_network_the_most_active_neurons_are_followed_whatever_is_drawn(visit: OpenPage) -> None:
+    with served("best") as large:
+        page = drawn_two(visit, at=large)
+        expect(page.locator("#network .title").nth(1)).to_have_text("16 of 512")
+        expect(page.locator("#network .neuron")).to_have_count(16 + 16 + 10)
+        page.locator("#network .neuron").nth(3).click()
+        expect(page.locator("#story h3")).to_have_text("Three ways for one neuron")
+        draw(page, DIGITS[1])  # over the 2: other neurons are active now
+        expect(page.locator("#story h3")).to_have_text("Three ways for one neuron")
+        for number in (3, 4, 5):
+            page.click("#next")
+            expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
+        expect(page.locator(".gallery canvas")).to_have_count(16)
+        page.close()  # before the server ends, which it may still be asking
+
+
+def test_a_pad_that_is_cleared_while_it_is_asked_about_asks_nothing_more(visit: OpenPage) -> None:
+    page, held = settled(drawn_two(visit)), list[Route]()
+    page.click("#next")
+    expect(page.locator("#story .count")).to_have_text("Step 1 of 5")
+    page.route("**/api/wish", lambda route: held.append(route))
+    with page.expect_request("**/api/wish"):
+        draw(page, DIGITS[1])  # over the 2
+    page.click("#clear")
+    with page.expect_response("**/api/wish"):
+        held[0].continue_()
+    page.wait_for_timeout(150)  # what was asked of an empty pad would be refused by now, and said on the console
+    expect(page.locator("#answer")).to_have_text("No digit yet.")
+
+
+def test_two_visitors_teach_networks_of_their_own(visit: OpenPage) -> None:
+    one, other = settled(drawn_two(visit)), settled(drawn_two(visit))
+    one.select_option("#label", "7")
+    one.select_option("#times", "100")
+    one.click("#alone")
+    reads(one, 7)
+    other.click("#undo")
+    draw(other, DIGITS[2][1:])
+    reads(other, 2)
+
+
+def drop(page: Page, name: str, content: bytes) -> None:
+    page.evaluate(
+        """([name, bytes]) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
+            document.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
+        }""",
+        [name, list(content)],
+    )
+
+
+def test_a_dropped_picture_is_read_as_predict_reads_it(visit: OpenPage, mnist_test: Examples) -> None:
+    page = visit()
+    picture = png(255 - enlarged(mnist_test.images[0].reshape(28, 28), 10))
+    drop(page, "seven.png", picture)
+    reads(page, 7)
+    expect(page.locator("#source")).to_contain_text("seven.png, read as mnistnet predict reads it")
+    seen = page.evaluate("[...document.querySelector('#input').getContext('2d').getImageData(0, 0, 28, 28).data]")
+    assert seen[::4] == digit_from_bytes(picture, "seven.png").tolist()
+
+
+def test_a_file_that_is_no_picture_is_told_so_and_the_pad_stays_as_it_is(visit: OpenPage) -> None:
+    page = drawn_two(visit, expected="422 (UNPROCESSABLE ENTITY)")
+    drop(page, "notes.txt", b"no picture")
+    expect(page.locator("#message")).to_contain_text("Your picture: not a picture, or of a kind not read here")
+    reads(page, 2)
+
+
+def test_a_picture_larger_than_a_message_is_made_smaller_first(visit: OpenPage, tmp_path: Path) -> None:
+    page = visit()
+    sheet = np.random.default_rng(0).integers(200, 256, (1200, 1200, 3))
+    sheet[300:900, 560:640] = 0
+    (tmp_path / "large.png").write_bytes(png(sheet))
+    assert (tmp_path / "large.png").stat().st_size > 2 << 20
+    page.set_input_files("#file", tmp_path / "large.png")
+    reads(page, 1)
+
+
+def test_a_test_digit_comes_with_what_was_meant(visit: OpenPage) -> None:
+    page = visit()
+    page.click("#random")
+    source = page.locator("#source")
+    expect(source).to_contain_text("Test image")
+    label = source.inner_text().partition("labelled ")[2][0]
+    expect(page.locator("#label")).to_have_value(label)
+    expect(page.locator("#answer b")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_phone_and_desktop_light_and_dark(
+    visit: OpenPage, tmp_path: Path, size: str, scheme: str
+) -> None:
+    page = settled(drawn_two(visit, size=size, color_scheme=scheme))
+    page.click("#next")
+    for number in range(1, 6):
+        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        if number in (1, 5):
+            page.screenshot(path=tmp_path / f"{size}-{scheme}-{number}.png", full_page=True)
+            assert page.evaluate(FAINT) == []
+        page.click("#next")
+    stage, pad = page.locator("#stage").bounding_box(), page.locator("#pad").bounding_box()
+    assert stage is not None
+    assert pad is not None
+    assert (stage["x"] > pad["x"] + pad["width"]) == (size == "desktop")
+    assert pad["width"] > 240
+
+
+def test_every_control_has_a_name_and_every_id_is_one_of_a_kind(visit: OpenPage) -> None:
+    page = settled(drawn_two(visit))
+    page.click("#next")
+    expect(page.locator("#story .count")).to_have_text("Step 1 of 5")
+    assert page.evaluate(NAMELESS) == []
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")
+    assert len(ids) == len(set(ids)) > 20
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((h) => +h.tagName[1])") == [1, 2, 2, 2, 3, 2]
+    assert page.get_attribute("#said", "aria-live") == "polite"
+    assert page.locator("#said").inner_text() == page.locator("#answer").inner_text()
+
+
+def test_the_picture_in_the_documents_is_of_the_page_and_small() -> None:
+    with Image.open(PATH) as picture:
+        assert picture.width == WIDTH
+        pixels = np.asarray(picture.convert("RGB"))
+    assert PATH.stat().st_size < 250_000
+    for colour in ((0x12, 0x14, 0x18), (0xF7, 0xF5, 0xF1)):  # the stage, and the page around
+        assert 0.05 < np.mean(np.abs(pixels - np.array(colour)).max(axis=2) < 12) < 0.6
+
+
+NAMELESS = """[...document.querySelectorAll(
+    "button, input, select, canvas, svg[role], [role=button], [role=img], [role=application], section"
+)].filter((node) => {
+    const by = node.getAttribute("aria-labelledby");
+    const name = node.getAttribute("aria-label") || (by && document.getElementById(by)?.textContent)
+        || (node.labels && [...node.labels].map((label) => label.textContent).join("")) || node.textContent;
+    return !name.trim();
+}).map((node) => node.outerHTML.slice(0, 80))"""
+
+FAINT = """(() => {  // text with less contrast than 4.5 to 1 (WCAG 2.2, 1.4.3), disabled controls aside
+    const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+        .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = (node) => {
+        for (; node; node = node.parentElement) {
+            const colour = numbers(getComputedStyle(node).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const found = [];
+    for (const node of document.querySelectorAll("body *")) {
+        const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+        if (!text || node.matches(":disabled, .unseen, [aria-hidden=true], script, option, noscript")
+            || !node.getClientRects().length) continue;
+        const style = getComputedStyle(node), drawn = node.namespaceURI.endsWith("svg");
+        const [a, b] = [light(numbers(drawn ? style.fill : style.color)), light(behind(node))];
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (contrast < 4.5) found.push(`${node.textContent.slice(0, 30)}: ${contrast.toFixed(2)}`);
+    }
+    return found;
+})()"""

@@ -1,0 +1,263 @@
+"""`mnistnet demo` below the page: the numbers it gives, the lessons, visitors' copies, the command and its process."""
+
+import base64
+import json
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mnistnet import pretrained
+from mnistnet.checkpoint import checkpoint
+from mnistnet.cli import cli
+from mnistnet.data import datasets, registry
+from mnistnet.data.datasets import Examples
+from mnistnet.errors import DivergedError, UsageError
+from mnistnet.explain import batch_gradient as averaging
+from mnistnet.explain.example_gradient import in_float64, of_example
+from mnistnet.web import demo_model as exhibits
+from mnistnet.web import fine_tune as teaching
+from mnistnet.web import views as thinking
+from mnistnet.web.demo_model import DemoModel
+from mnistnet.web.server import FILES, Hosts, create_app
+from tests.conftest import ROOT
+from tests.demo import Served, served
+from tests.explained import small, some_examples
+from tests.pictures import enlarged, png
+
+Post = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def exhibit(mnist_train: Examples, mnist_test: Examples) -> DemoModel:
+    loaded = checkpoint.load(pretrained.path("3blue1brown"))
+    judges = Examples(mnist_test.images[::10], mnist_test.labels[::10])
+    return DemoModel(
+        "3blue1brown",
+        in_float64(loaded.network),
+        loaded.temperature,
+        tuple("0123456789"),
+        mnist_train,
+        mnist_test,
+        judges,
+    )
+
+
+@pytest.fixture
+def post(exhibit: DemoModel) -> Post:
+    client = create_app(exhibit, Hosts("127.0.0.1", 8000)).test_client()
+
+    def posted(name: str, status: int = 200, **message: Any) -> Any:
+        for key in ("pixels", "picture"):
+            if key in message:
+                message[key] = base64.b64encode(message[key]).decode()
+        response = client.post(f"/api/{name}", json=message, headers={"Host": "127.0.0.1:8000"})
+        assert response.status_code == status, response.data
+        return response.json
+
+    return posted
+
+
+def test_the_numbers_of_the_page_are_those_of_explain_json(
+    post: Post, mnist_test: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(averaging, "STEPS", (0, 1))
+    words = ["explain", "--index", "8", "--label", "7", "--neuron", "1:3", "--examples", "100", "--json"]
+    told = json.loads(CliRunner().invoke(cli, [*words, "--data-dir", str(ROOT / "data")]).stdout)
+    pixels = mnist_test.images[8].tobytes()
+    thought, wish = post("think", pixels=pixels), post("wish", pixels=pixels, label=7, neuron=[1, 3])
+    for key in ("label", "prediction", "cost", "cost_terms", "target", "wish"):
+        assert wish[key] == told[key]
+    for own, known, seen in zip(wish["layers"], told["layers"], thought["layers"], strict=True):
+        assert own["neurons"] == seen["neurons"] == list(range(len(known["activations"])))
+        assert own["activations"] == seen["activations"] == known["activations"]
+        assert (own["nudges"], own["slopes"]) == (known["nudges"], known["slopes"])
+        assert own["bias_nudges"] == [0 - value for value in known["bias_gradient"]]
+    assert np.transpose(wish["passed"][-1]).tolist() == told["wishes"]
+    assert {key: wish["three_ways"][key] for key in told["three_ways"]} == told["three_ways"]
+    assert wish["first_weights"] == [[0 - value for value in row] for row in told["layers"][0]["weight_gradient"]]
+    assert np.sum(wish["passed"][0], axis=0) == pytest.approx(wish["layers"][0]["nudges"], rel=1e-12)
+
+
+def test_the_answer_is_that_of_predict_and_a_picture_goes_the_same_way(
+    post: Post, mnist_test: Examples, tmp_path: Path
+) -> None:
+    picture = png(255 - enlarged(mnist_test.images[1].reshape(28, 28), 9))
+    (tmp_path / "two.png").write_bytes(picture)
+    predicted = json.loads(
+        CliRunner().invoke(cli, ["predict", "two.png", "--checkpoint", "3blue1brown", "--json"]).stdout
+    )
+    thought = post("think", picture=picture)
+    assert thought["digit"] == predicted["digit"] == 2
+    assert thought["probabilities"] == pytest.approx(predicted["probabilities"], abs=1e-5)
+    assert thought["confidence"] == max(thought["probabilities"])
+    assert post("think", pixels=base64.b64decode(thought["pixels"])) == thought
+
+
+def test_lines_are_weight_times_activation_and_add_up_to_what_arrives_at_a_neuron(mnist_test: Examples) -> None:
+    network = in_float64(small((784, 5, 4, 10), "tanh", "quadratic"))
+    thought = thinking.think(network, mnist_test.images[0], None)
+    first, second, output = (np.array(layer["activations"]) for layer in thought["layers"])
+    assert np.tanh(np.sum(thought["lines"][1], axis=1) + network.biases[1]) == pytest.approx(second)
+    assert np.shape(thought["lines"][2]) == (10, 4)
+    assert all(len(row) == thinking.PIXELS for row in thought["lines"][0])
+    inputs = mnist_test.images[0] / 255
+    for row, values in enumerate(thought["lines"][0]):
+        products = network.weights[0][row] * inputs
+        assert [value for _, value in values] == pytest.approx(sorted(products, key=abs, reverse=True)[:8], rel=1e-6)
+    assert len(first) + len(second) + len(output) == 19
+
+
+def test_of_a_large_layer_the_most_active_neurons_are_shown(mnist_test: Examples) -> None:
+    network = in_float64(small((784, 40, 30, 10), "relu", "cross_entropy", spread=0.1))
+    thought = thinking.think(network, mnist_test.images[0], 1.5)
+    every = [layer.activations for layer in of_example(network, mnist_test.images[0], 3).layers]
+    for layer, activations in zip(thought["layers"][:-1], every[:-1], strict=True):
+        assert layer["neurons"] == sorted(layer["neurons"])
+        assert sorted(layer["activations"]) == pytest.approx(sorted(activations)[-16:])
+    wish = thinking.look_back(network, mnist_test.images[0], 3, (2, 29))
+    assert [layer["neurons"] for layer in wish["layers"]] == [layer["neurons"] for layer in thought["layers"]]
+    assert [np.shape(rows) for rows in wish["passed"]] == [(16, 16), (10, 16)]
+    assert wish["layers"][-1]["nudges"] is None
+    assert wish["three_ways"]["neurons"] == thought["layers"][0]["neurons"]
+
+
+def test_a_network_without_hidden_layers_can_be_looked_into_too(mnist_test: Examples) -> None:
+    network = in_float64(small((784, 10), "relu", "cross_entropy"))
+    wish = thinking.look_back(network, mnist_test.images[0], 7, None)
+    assert wish["passed"] == []
+    assert wish["three_ways"]["activation_nudges"] is None
+    assert np.shape(wish["first_weights"]) == (10, 784)
+
+
+def test_a_lesson_of_one_example_is_a_step_against_its_gradient(mnist_test: Examples) -> None:
+    network = in_float64(small((784, 6, 10), "sigmoid", "quadratic", spread=0.1))
+    before, wished = network.parameters.copy(), of_example(network, mnist_test.images[0], 4)
+    teaching.learn(network, teaching.alone(mnist_test.images[0], 4, 1), 0.5)
+    assert network.parameters == pytest.approx(before - 0.5 * wished.gradient, abs=1e-15)
+
+
+def test_a_wrong_lesson_lowers_cost_and_accuracy_and_a_hundred_examples_raise_it_again(
+    post: Post, mnist_test: Examples
+) -> None:
+    example = {"pixels": mnist_test.images[0].tobytes(), "label": 2}
+    start = post("judge", **example)
+    taught = post("learn", rate=1.0, times=25, **example)
+    assert taught["cost"] < start["cost"] / 4
+    assert taught["accuracy"] < start["accuracy"] - 0.05
+    assert taught["share"] > start["share"] + 0.05
+    own = {"session": taught["session"], **example}
+    healed = post("learn", rate=1.0, times=20, at_random=True, **own)
+    assert healed["session"] == taught["session"]
+    assert healed["accuracy"] > taught["accuracy"]
+    assert post("judge", **own)["accuracy"] == healed["accuracy"]
+    assert post("think", session=own["session"], pixels=example["pixels"]) != post("think", pixels=example["pixels"])
+    post("forget", session=own["session"])
+    assert "is gone: reset" in post("judge", 410, **own)["error"]
+    assert post("judge", **example) == start  # the original has learned nothing
+
+
+def test_a_rate_too_high_teaches_nothing_and_says_so() -> None:
+    network = in_float64(small((784, 6, 5, 10), "relu", "cross_entropy"))
+    network.parameters *= 1e120
+    before = network.parameters.copy()
+    with pytest.raises(DivergedError, match="with a rate of 100 the network's numbers grow too large"):
+        teaching.learn(network, teaching.alone(some_examples(784, 10, 1).images[0], 4, 5), 100)
+    assert (network.parameters == before).all()
+
+
+def test_the_judges_are_a_thousand_spread_over_the_test_images(mnist_test: Examples) -> None:
+    loaded = checkpoint.load(pretrained.path("best"))
+    shown = exhibits.prepare("best", loaded, datasets.store(registry.MNIST, ROOT / "data"))
+    assert len(shown.judges) == 1000
+    assert (shown.judges.images == mnist_test.images[::10]).all()
+    assert shown.network.dtype == np.float64
+
+
+def test_a_network_for_images_of_another_size_is_refused() -> None:
+    loaded = checkpoint.load(pretrained.path("best"))
+    store = datasets.store(replace(registry.MNIST, shape=(10, 12)), ROOT / "data")
+    with pytest.raises(UsageError, match="the page draws 28x28 pixels, and images of mnist have 10x12"):
+        exhibits.prepare("best", loaded, store)
+
+
+def test_the_files_of_the_page_are_in_the_package_and_ask_nobody_else() -> None:
+    folder = ROOT / "mnistnet" / "demo" / "static"
+    assert {name for name, _ in FILES.values()} == {path.name for path in folder.iterdir()}
+    for path in folder.iterdir():
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in text
+        assert "https://" not in text
+
+
+def test_without_flask_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flask", None)
+    result = CliRunner().invoke(cli, ["demo"])
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "mnistnet: error: the page needs flask and waitress, which are not installed: pip install 'mnistnet[demo]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--host", "192.0.2.1"], "cannot listen at 192.0.2.1, port 0: cannot assign requested address; choose others"),
+        (["--host", "none.invalid"], "cannot listen at none.invalid, port 0: name or service not known; choose others"),
+        (["none.npz"], "none.npz: cannot be read: no such file or directory"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_1(options: list[str], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known (while attempting to bind on address ('none.invalid', 0))")
+
+    if "invalid" in options[-1]:
+        monkeypatch.setattr(socket, "create_server", refused)
+    result = CliRunner().invoke(cli, ["demo", *options, "--data-dir", str(ROOT / "data")])
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("mnistnet: error: ")
+    assert "Traceback" not in result.stderr
+
+
+def stopped(running: Served, number: int) -> tuple[int, str, str]:
+    running.process.send_signal(number)
+    out, err = running.process.communicate(timeout=30)
+    return running.process.returncode, out, err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_says_where_it_listens_and_stops_cleanly(number: int, code: int) -> None:
+    with served() as running:
+        assert running.url.startswith("http://127.0.0.1:")
+        assert running.post("describe")["layer_sizes"] == [784, 16, 16, 10]
+        status, out, err = stopped(running, number)
+        assert (status, out) == (code, "")
+        assert err.rstrip("\n") == "using 3blue1brown, which comes with the package"
+
+
+def test_a_port_in_use_is_named_and_a_network_and_port_can_be_chosen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(cli, ["demo", "--port", str(port), "--data-dir", str(ROOT / "data")])
+    assert result.exit_code == 1
+    assert f"cannot listen at 127.0.0.1, port {port}: address already in use" in result.stderr
+    with served("best", "--port", str(port), "--host", "localhost") as running:
+        assert running.url == f"http://localhost:{port}/"
+        assert running.post("describe")["name"] == "best"
+        assert stopped(running, signal.SIGINT) == (130, "", "\n")
+
+
+def test_bound_to_every_address_it_warns() -> None:
+    with served("--host", "0.0.0.0") as running:
+        assert running.url.startswith("http://localhost:")
+        assert running.post("describe")["name"] == "3blue1brown"
+        _, _, err = stopped(running, signal.SIGINT)
+    assert "mnistnet: warning: bound to 0.0.0.0: whoever can reach this machine can use the page\n" in err
