@@ -26,7 +26,7 @@ from benchmarks.peers import Mnistnet
 from benchmarks.quiet import CALM, Watch, wait_for_calm
 from benchmarks.workers import alone, peak_megabytes
 from benchmarks.workloads import WORKLOADS, Workload, images_and_labels, order_of
-from mnistnet.training.data_loader import CHUNK
+from mnistnet.training.data_loader import SUPERBATCH
 
 CURVES = Path(__file__).resolve().parent / "curves.json"
 IMAGES = 60_000
@@ -145,7 +145,7 @@ def _train_ours(point: Point, images: Bytes, labels: Bytes, stopwatch: Stopwatch
 def _train_torch(point: Point, images: Bytes, labels: Bytes, stopwatch: Stopwatch) -> None:
     peer = Torch(point.workload, images, labels, "float32", point.threads)
     size = point.workload.batch_size
-    chunk = size * max(1, CHUNK // size)
+    chunk = size * max(1, SUPERBATCH // size)
     for epoch in count(1):
         order = order_of(epoch, IMAGES)
         for start in range(0, IMAGES, chunk):

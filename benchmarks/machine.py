@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.workloads import SEED
 from mnistnet import __version__
-from mnistnet.training import loop as training
+from mnistnet.training.state import blas_description
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("numpy", "torch", "jax", "jaxlib", "scikit-learn", "scipy")
@@ -33,7 +33,7 @@ def about(images: int) -> dict[str, Any]:
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "versions": {"mnistnet": __version__, **{name: _version(name) for name in PACKAGES}},
-        "blas": training.blas_description(),
+        "blas": blas_description(),
         "threads": cores(),
         "seed": SEED,
         "images": images,

@@ -20,7 +20,8 @@ from benchmarks.workloads import Indices, Workload, parameters_of
 from mnistnet.data.datasets import Examples
 from mnistnet.nn.optimizers import OPTIMIZERS
 from mnistnet.training import loop as training
-from mnistnet.training.parallel import TrainStep
+from mnistnet.training.data_loader import Batch
+from mnistnet.training.parallel import ParallelStep
 from mnistnet.training.process_pool import ProcessPool
 from mnistnet.util.arrays import Array
 from mnistnet.util.shared_memory import shared_zeros
@@ -72,7 +73,7 @@ class MnistnetSteps:
     def __init__(self, workload: Workload, images: Bytes, labels: Bytes, dtype: str, threads: int) -> None:
         self._workload, self._threads = workload, threads
         self._network = workload.network(dtype)
-        self._network.share()
+        self._network.use_parameters(shared_zeros(self._network.parameters.shape, dtype))
         self._network.parameters[...] = workload.network().parameters
         self._inputs = images.astype(dtype) / 255
         self._targets: Array = np.eye(workload.layer_sizes[-1], dtype=dtype)[labels]
@@ -81,23 +82,25 @@ class MnistnetSteps:
         """Train one epoch with an optimizer at rest."""
         network, size, total = self._network, self._workload.batch_size, 0.0
         gradient = shared_zeros(network.parameters.shape, network.dtype)
-        optimizer = OPTIMIZERS[self._workload.optimizer](network.parameters, gradient, network.weight_count)
+        optimizer = OPTIMIZERS[self._workload.optimizer](
+            network.parameters, gradient, network.weight_count, zeros=shared_zeros
+        )
         sizes = [rows for rows in (size, len(order) % size) if rows]
         likes = self._inputs, self._targets, self._targets
         inputs, targets, logits = (shared_zeros((size, like.shape[1]), network.dtype) for like in likes)
-        with ProcessPool(self._threads) as team:
-            stepper = TrainStep(network, optimizer, gradient, sizes, team)
+        everything = Batch(inputs, np.zeros(size, np.uint8), targets, (), logits)
+        with ProcessPool(self._threads) as pool:
+            step = ParallelStep(network, optimizer, gradient, sizes, pool)
 
-            def work(part: int, rows: float) -> None:
-                n = int(rows)
-                stepper.walk(part, inputs[:n], targets[:n], (), [self._workload.learning_rate], logits[:n])
+            def work(worker: int, rows: float) -> None:
+                step.run(worker, everything.rows(slice(0, int(rows))), self._workload.learning_rate)
 
-            team.start(work)
+            pool.start(work)
             for start in range(0, len(order), size):
                 batch = order[start : start + size]
                 n = len(batch)
                 inputs[:n], targets[:n] = self._inputs[batch], self._targets[batch]
-                team.run(n)
+                pool.run(n)
                 total += float(network.loss.costs(logits[:n], targets[:n]).sum())
         return total / len(order)
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 ENVIRONMENT_FOLDER = "MNISTNET_DATA_DIR"
 ENVIRONMENT_MIRROR = "MNISTNET_MIRROR"
+WHITE = np.float32(255)  # of a pixel as stored; networks see pixel / 255
 GZIP = b"\x1f\x8b"  # how a gzip file begins
 MAX_SIZE_RATIO = 16  # times the published size that a file packed otherwise may have: MNIST not packed at all has 5
 PATIENCE = 2.0  # seconds to wait for another process before saying that we do

@@ -22,8 +22,8 @@ from mnistnet.experiments.loss_surface import LossSurface, fit_plane, survey
 from mnistnet.experiments.trajectory import Entry, Trajectory, walk
 from mnistnet.explain.batch_gradient import angle, mean_gradient
 from mnistnet.nn.network import Network, parameter_count
-from mnistnet.training import loop as training
 from mnistnet.training.process_pool import one_blas_thread
+from mnistnet.training.state import batch_size
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 
@@ -114,7 +114,7 @@ def _entrant(name: str, config: Config, examples: Examples) -> Entry:
     limit = None if config.train_images == "all" else config.train_images
     try:
         entrant = Entry(name, config, *split(examples, config.validation, limit, config.seed))
-        training.check_batch_size(config, len(entrant.train))
+        batch_size(config, len(entrant.train))
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None
     return entrant

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnistnet.data.datasets import Examples
+from mnistnet.data.datasets import WHITE, Examples
 from mnistnet.nn.network import Network
-from mnistnet.training.data_loader import WHITE
 from mnistnet.util.arrays import Array, ignore_fp_errors
 
 GRID = 25  # points along each side

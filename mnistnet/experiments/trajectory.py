@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from math import inf, sqrt
 
 import numpy as np
@@ -17,14 +18,12 @@ from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.nn.network import Network
-from mnistnet.training import loop as training
-from mnistnet.training.data_loader import DataLoader
-from mnistnet.training.loop import State
-from mnistnet.training.parallel import TrainStep
-from mnistnet.training.process_pool import ProcessPool, one_blas_thread
+from mnistnet.training.data_loader import Batch
+from mnistnet.training.loop import Trainer, make_trainer
+from mnistnet.training.process_pool import one_blas_thread
+from mnistnet.training.state import State, attach_optimizer
 from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.rng import Use, generator
-from mnistnet.util.shared_memory import shared_zeros
 
 SAMPLE = 5000  # training images that stand for all when the walk looks around
 LOOKS = 40  # how often it does so, as `_Pace` counts
@@ -109,22 +108,18 @@ def walk(
     points to twice as many. `on_progress(share)` hears how much is done. Raises ConfigError.
     """
     config = entrant.config
-    training.check_batch_size(config, len(entrant.train))
     network = Network(config.layer_sizes, config.activation, config.loss)
     network.initialise(generator(seed, Use.INIT))
-    state = training.attach_optimizer(config, network)
-    limit, clock = _Limit(config.epochs, entrant.steps_an_epoch, seconds), _Clock()
-    parts, diverged = training.workers_for(config, len(entrant.train)), False
-    with one_blas_thread(), ProcessPool(parts) as team, DataLoader(entrant.train, config, entrant.batch_size) as feeder:
+    state, clock, diverged = attach_optimizer(config, network), _Clock(), False
+    limit = _Limit(config.epochs, entrant.steps_an_epoch, seconds)
+    with one_blas_thread(), make_trainer(state, entrant.train) as trainer:
         diary = _Diary(state, entrant, points)
-        one_by_one = _OneByOne(training.stepper(state, team, entrant.batch_size, len(entrant.train)), feeder, entrant)
-        team.start(one_by_one.work)
         clock.go_on()
         try:
-            for logits, targets in _steps(entrant, feeder, team, one_by_one.logits, limit, clock):
+            for batch in _steps(trainer, limit, clock):
                 with clock.stopped():
                     share = limit.share(state.optimizer.steps, clock.seconds)
-                    diary.note(logits, targets, clock.seconds, share)
+                    diary.note(batch.logits, batch.targets, clock.seconds, share)
                     if on_progress:
                         on_progress(share)
                 if share >= 1:
@@ -134,35 +129,16 @@ def walk(
     return diary.close(diverged)
 
 
-class _OneByOne:
-    """What a team does to take a single step."""
+def _steps(trainer: Trainer, limit: "_Limit", clock: "_Clock") -> Iterator[Batch]:
+    """Take step after step for as long as anybody asks; yield each batch after its step."""
+    config, length = trainer.state.config, 1 / trainer.steps
+    for epoch in count():
 
-    def __init__(self, stepper: TrainStep, feeder: DataLoader, entrant: Entry) -> None:
-        self._stepper, self._feeder = stepper, feeder
-        self.logits = shared_zeros((entrant.batch_size, entrant.config.layer_sizes[-1]), np.float32)
+        def learning_rate(step: int, epoch: int = epoch) -> float:
+            at = epoch + step * length
+            return config.learning_rate * config.schedule.factor(at, limit.epochs(at, clock.seconds), length)
 
-    def work(self, part: int, buffer: float, start: float, stop: float, rate: float) -> None:
-        """Do a part of the step with these rows of a buffer."""
-        batch = self._feeder.buffered(int(buffer), slice(int(start), int(stop)))
-        self._stepper.walk(part, batch.inputs, batch.targets, batch.masks, [rate], self.logits[: len(batch)])
-
-
-def _steps(
-    entrant: Entry, feeder: DataLoader, team: ProcessPool, logits: Array, limit: "_Limit", clock: "_Clock"
-) -> Iterator[tuple[Array, Array]]:
-    """Take step after step for as long as anybody asks; yield each batch's logits, before its step, and targets."""
-    config, length, epoch = entrant.config, 1 / entrant.steps_an_epoch, 0
-    while True:
-        order = generator(config.seed, Use.SHUFFLE, epoch + 1).permutation(len(entrant.train))
-        step = 0
-        for chunk in feeder.chunks(order, epoch + 1):
-            for rows in chunk.batches(entrant.batch_size):
-                at = epoch + step * length
-                rate = config.learning_rate * config.schedule.factor(at, limit.epochs(at, clock.seconds), length)
-                team.run(chunk.buffer, rows.start, rows.stop, rate)
-                yield logits[: rows.stop - rows.start], chunk.targets[rows]
-                step += 1
-        epoch += 1
+        yield from trainer.epoch(epoch + 1, learning_rate)
 
 
 class _Clock:

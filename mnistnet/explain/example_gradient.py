@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mnistnet.data.datasets import WHITE
 from mnistnet.errors import DivergedError, UsageError
 from mnistnet.nn.activations import ACTIVATIONS
 from mnistnet.nn.losses import LOSSES
-from mnistnet.nn.network import ForwardCache, Gradients, Network
-from mnistnet.training.data_loader import WHITE
+from mnistnet.nn.layer_buffers import ForwardCache, Gradients
+from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 
 Labels = npt.NDArray[np.uint8] | list[int]

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.explain.example_gradient import Nudges, in_float64
-from mnistnet.nn.network import Gradients, Network
+from mnistnet.nn.layer_buffers import Gradients
+from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 
 STEP = 0.001

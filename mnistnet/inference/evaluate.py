@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mnistnet.data.datasets import Examples
+from mnistnet.data.datasets import WHITE, Examples
 from mnistnet.errors import DataError, DivergedError, UsageError
 from mnistnet.inference.calibration import probabilities
 from mnistnet.nn.network import Network
-from mnistnet.training.data_loader import WHITE
 from mnistnet.util.arrays import Array
 
 BATCH = 1000
@@ -120,15 +119,3 @@ def forward(network: Network, images: npt.NDArray[np.uint8], on_batch: Callable[
         if on_batch:
             on_batch(len(pixels))
     return logits
-
-
-def silent_neurons(network: Network, images: npt.NDArray[np.uint8]) -> list[float]:
-    """Return for each hidden layer the share of neurons that no image can teach: f'(z) is near zero for all of them."""
-    inputs = np.divide(images, WHITE, dtype=network.dtype)
-    trace = network.forward(inputs, network.forward_cache(len(images)))
-    shares = []
-    for activations in trace.activations[1:-1]:
-        derivative = np.empty_like(activations)
-        network.activation.derivative(activations, out=derivative)
-        shares.append(float(np.mean(np.abs(derivative).max(axis=0) < 1e-4)))
-    return shares

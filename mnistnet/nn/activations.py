@@ -26,7 +26,7 @@ class Activation(ABC):
     @staticmethod
     @abstractmethod
     def derivative(a: Array, out: Array) -> None:
-        """Write f'(z) into `out`, computed from the activation a = f(z), which is all a trace keeps."""
+        """Write f'(z) into `out`, computed from the activation a = f(z), which is all that the forward cache keeps."""
 
     @staticmethod
     @abstractmethod
@@ -91,7 +91,7 @@ class Relu(Activation):
 
     @staticmethod
     def weight_scale(fan_in: int, fan_out: int) -> float:
-        """Return sqrt(2 / fan_in): half the neurons are silent, so the rest speak up (He et al. 2015, eq. 10)."""
+        """Return sqrt(2 / fan_in): half the neurons are silent, so the others are louder (He et al. 2015, eq. 10)."""
         return sqrt(2.0 / fan_in)
 
 

@@ -29,8 +29,8 @@ class Loss(ABC):
 
     @staticmethod
     @abstractmethod
-    def delta(a: Array, target: Array, share: float, out: Array, d_activation: Array | None) -> None:
-        """Write `share` times dC/dz of each example into `out`, and dC/da into `d_activation` if there is one."""
+    def delta(a: Array, target: Array, scale: float, out: Array, d_activation: Array | None) -> None:
+        """Write `scale` times dC/dz of each example into `out`, and dC/da into `d_activation` if there is one."""
 
     has_activation_derivative: bool
 
@@ -56,11 +56,11 @@ class Quadratic(Loss):
         return costs
 
     @staticmethod
-    def delta(a: Array, target: Array, share: float, out: Array, d_activation: Array | None) -> None:
-        """Write dC/da = 2 (a - y), and the delta 2 (a - y) a (1 - a), both times `share`."""
+    def delta(a: Array, target: Array, scale: float, out: Array, d_activation: Array | None) -> None:
+        """Write dC/da = 2 (a - y), and the delta 2 (a - y) a (1 - a), both times `scale`."""
         assert d_activation is not None
         np.subtract(a, target, out=d_activation)
-        np.multiply(d_activation, 2 * share, out=d_activation)
+        np.multiply(d_activation, 2 * scale, out=d_activation)
         Sigmoid.derivative(a, out)
         np.multiply(out, d_activation, out=out)
 
@@ -92,10 +92,10 @@ class CrossEntropy(Loss):
         return costs
 
     @staticmethod
-    def delta(a: Array, target: Array, share: float, out: Array, d_activation: Array | None) -> None:
-        """Write (a - y) times `share`."""
+    def delta(a: Array, target: Array, scale: float, out: Array, d_activation: Array | None) -> None:
+        """Write (a - y) times `scale`."""
         np.subtract(a, target, out=out)
-        np.multiply(out, share, out=out)
+        np.multiply(out, scale, out=out)
 
 
 LOSSES: dict[str, type[Loss]] = {"quadratic": Quadratic, "cross_entropy": CrossEntropy}

@@ -8,21 +8,20 @@ for weights only. A bias multiplies no activation, so a large one hides no sharp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mnistnet.util.arrays import Array, ignore_fp_errors
-from mnistnet.util.shared_memory import shared_zeros
 
 BLOCK = 131_072  # numbers; measured against 4,096 ... all at once, see docs/experiments.md
 
 Block = tuple[bool, list[Array], list[Array]]
 """Whether it decays; views of its parameters, gradient, moments and scratch space; and of gradients to be added."""
 
-Pace = list[Array]
+StepConstants = list[Array]
 """The numbers of one step that are the same for all parameters."""
 
 
@@ -30,16 +29,24 @@ class Optimizer(ABC):
     """Takes steps for one network. `state` names the arrays that a resumed training must find again.
 
     `parameters` and `gradient` are flat vectors of one length, kept by reference: fill `gradient`, then `step`.
-    The first `weight_count` parameters are weights. Several processes can share a step: each calls `move` with blocks
-    of its own, and the same `pace`.
+    The first `weight_count` parameters are weights. Several processes can share a step: each calls `apply` with blocks
+    of its own, and the same `step_constants`; `zeros` then makes the state in memory that all of them see.
     """
 
     moments: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, parameters: Array, gradient: Array, weight_count: int, *, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        parameters: Array,
+        gradient: Array,
+        weight_count: int,
+        *,
+        weight_decay: float = 0.0,
+        zeros: Callable[..., Array] = np.zeros,
+    ) -> None:
         self.weight_decay = weight_decay
         self.steps = 0
-        self.state: dict[str, Array] = {name: shared_zeros(parameters.shape, parameters.dtype) for name in self.moments}
+        self.state: dict[str, Array] = {name: zeros(parameters.shape, parameters.dtype) for name in self.moments}
         self._vectors = (parameters, gradient, *self.state.values())
         self._weight_count = weight_count
         self._all = self.blocks(slice(0, parameters.size))
@@ -63,15 +70,15 @@ class Optimizer(ABC):
     def step(self, learning_rate: float) -> None:
         """Move all parameters once, against the gradient."""
         self.steps += 1
-        self.move(self._all, self.pace(self.steps, learning_rate))
+        self.apply(self._all, self.step_constants(self.steps, learning_rate))
 
-    def pace(self, step: int, learning_rate: float) -> Pace:
-        """Return what is the same for all blocks in a step, counted from 1: what decay leaves, then `_pace`."""
-        return [self._number(x) for x in (1 - learning_rate * self.weight_decay, *self._pace(step, learning_rate))]
+    def step_constants(self, step: int, learning_rate: float) -> StepConstants:
+        """Return what is the same for all blocks in a step, counted from 1: what decay leaves, then `_constants`."""
+        return [self._number(x) for x in (1 - learning_rate * self.weight_decay, *self._constants(step, learning_rate))]
 
-    def move(self, blocks: list[Block], pace: Pace) -> None:
+    def apply(self, blocks: list[Block], step_constants: StepConstants) -> None:
         """Take a step for these blocks."""
-        keep, *constants = pace
+        keep, *constants = step_constants
         for decays, block, others in blocks:
             for gradient in others:
                 np.add(block[1], gradient, out=block[1])
@@ -90,7 +97,7 @@ class Optimizer(ABC):
         self.steps = steps
 
     @abstractmethod
-    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+    def _constants(self, step: int, learning_rate: float) -> Iterable[float]:
         """Return the constants of a step."""
 
     @abstractmethod
@@ -101,7 +108,7 @@ class Optimizer(ABC):
 class Sgd(Optimizer):
     """Stochastic gradient descent: w -= learning_rate * g. The drunk man's step (chapter 3, 9:33)."""
 
-    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+    def _constants(self, step: int, learning_rate: float) -> Iterable[float]:
         return (learning_rate,)
 
     def _update(self, *block: Array) -> None:
@@ -121,13 +128,13 @@ class Momentum(Optimizer):
         gradient: Array,
         weight_count: int,
         *,
-        weight_decay: float = 0.0,
         momentum: float = 0.9,
+        **settings: Any,
     ) -> None:
-        super().__init__(parameters, gradient, weight_count, weight_decay=weight_decay)
+        super().__init__(parameters, gradient, weight_count, **settings)
         self.momentum = momentum
 
-    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+    def _constants(self, step: int, learning_rate: float) -> Iterable[float]:
         return (learning_rate,)
 
     def _update(self, *block: Array) -> None:
@@ -151,8 +158,23 @@ class Nesterov(Momentum):
         w -= scratch
 
 
+def adam_step(
+    w: Array, g: Array, m: Array, v: Array, t: int, learning_rate: float, beta1: float, beta2: float, epsilon: float
+) -> tuple[Array, Array, Array]:
+    """Return weights and both moments after step t (from 1), line by line as in Kingma & Ba 2015, algorithm 1.
+
+    To be read, and to test `Adam` by; it takes twice the passes over memory that `Adam` does.
+    """
+    m = beta1 * m + (1 - beta1) * g  # biased first moment
+    v = beta2 * v + (1 - beta2) * g**2  # biased second raw moment
+    m_hat = m / (1 - beta1**t)  # bias-corrected
+    v_hat = v / (1 - beta2**t)
+    w = w - learning_rate * m_hat / (np.sqrt(v_hat) + epsilon)
+    return w, m, v
+
+
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015, algorithm 1), with its constants gathered so that ten passes do.
+    """Adam as `adam_step` above, with its constants gathered so that ten passes over memory do.
 
     The paper keeps m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g^2, and moves each weight by
     learning_rate * m^ / (sqrt(v^) + epsilon), where m^ = m / (1 - beta1^t) and v^ = v / (1 - beta2^t).
@@ -172,15 +194,15 @@ class Adam(Optimizer):
         gradient: Array,
         weight_count: int,
         *,
-        weight_decay: float = 0.0,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
+        **settings: Any,
     ) -> None:
-        super().__init__(parameters, gradient, weight_count, weight_decay=weight_decay)
+        super().__init__(parameters, gradient, weight_count, **settings)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
-    def _pace(self, step: int, learning_rate: float) -> Iterable[float]:
+    def _constants(self, step: int, learning_rate: float) -> Iterable[float]:
         c = sqrt((1 - self.beta2) / (1 - self.beta2**step))
         return learning_rate * (1 - self.beta1) / ((1 - self.beta1**step) * c), self.epsilon / c
 

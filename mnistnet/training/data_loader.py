@@ -1,14 +1,14 @@
-"""Feeds a training with batches: shuffled, and distorted if so asked.
+"""Prepares batches for a training: shuffled, scaled to 0 to 1, and distorted if the config asks for it.
 
-A chunk is a run of whole batches, large enough that handing it over costs nothing. Processes that share the steps
-prepare each chunk together. Where one takes the steps alone, a thread prepares the next chunk on a second core while
-the network learns from this one: gathering, casting and distorting release Python's lock. Two buffers alternate; they
-are made once.
+A superbatch is a run of whole batches, large enough that handing it over costs nothing. Processes that share the steps
+prepare each superbatch together. Where one takes the steps alone, a thread prepares the next superbatch on a second
+core while the network learns from this one: gathering, casting and distorting release Python's lock. Two buffers
+alternate; they and the views of their batches are made once.
 
-What is random in a chunk depends on seed, epoch and the number of its first batch, not on who prepares it.
+What is random in a superbatch depends on seed, epoch and the number of its first batch, not on who prepares it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,69 +18,91 @@ import numpy.typing as npt
 
 from mnistnet.config.schema import Config
 from mnistnet.data.augment import Augmenter
-from mnistnet.data.datasets import Examples
-from mnistnet.training.parallel import partition
-from mnistnet.training.process_pool import ProcessPool
+from mnistnet.data.datasets import WHITE, Examples
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 from mnistnet.util.shared_memory import shared_zeros
 
-CHUNK = 2048  # examples; a chunk of MNIST is 6 MB as float32
-WHITE = np.float32(255)
+SUPERBATCH = 2048  # examples; of MNIST they take 6 MB as float32
 
 
-@dataclass(frozen=True)
-class Superbatch:
-    """Consecutive batches: `inputs` (n, pixels) from 0 to 1, `labels` (n,), `targets` (n, classes).
+def partition(whole: slice, worker: int, workers: int) -> slice:
+    """Return one worker's part of a run of rows or parameters: as many as the others', to the nearest one."""
+    n = whole.stop - whole.start
+    return slice(whole.start + n * worker // workers, whole.start + n * (worker + 1) // workers)
 
-    A target is 1 at the label and 0 elsewhere, or a little less extreme by label smoothing. `masks` are dropout's:
-    for each hidden layer (n, neurons), 0 where an activation is dropped, else 1 / (1 - its share of dropped ones).
-    `buffer` is the number of the buffer that holds all this.
+
+@dataclass(slots=True)
+class Batch:
+    """Examples side by side: views of a buffer, whose memory is used again for later ones.
+
+    - `inputs` (n, pixels), from 0 to 1; `labels` (n,).
+    - `targets` (n, classes): 1 at the label and 0 elsewhere, or a little less extreme by label smoothing.
+    - `masks`: dropout's, for each hidden layer (n, neurons): 0 where an activation is dropped, else 1 / (1 - its share
+      of dropped ones). None without dropout.
+    - `logits` (n, classes): the step writes there what the network answered before it.
     """
 
     inputs: Array
-    targets: Array
     labels: npt.NDArray[np.uint8]
-    masks: list[Array]
-    buffer: int
+    targets: Array
+    masks: tuple[Array, ...]
+    logits: Array
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.labels)
 
-    def batches(self, size: int) -> Iterator[slice]:
-        """Yield the rows of each batch; the last one of an epoch may be smaller."""
-        for start in range(0, len(self), size):
-            yield slice(start, min(start + size, len(self)))
+    def rows(self, rows: slice) -> "Batch":
+        """Return a view of some of the examples."""
+        masks = tuple([mask[rows] for mask in self.masks])
+        return Batch(self.inputs[rows], self.labels[rows], self.targets[rows], masks, self.logits[rows])
+
+
+@dataclass(slots=True)
+class Superbatch:
+    """Consecutive batches of an epoch, `all` of them in one and one by one; before them it had so many `steps`."""
+
+    all: Batch
+    batches: list[Batch]
+    steps: int
 
 
 class DataLoader:
-    """Prepares chunks of `examples` as the config says. Close it, or use it as a context manager.
+    """Prepares superbatches of `examples` as the config says. Close it, or use it as a context manager.
 
-    A chunk holds at most `rows` examples and is valid until the next one is asked for: its memory is then reused.
-    With a `team`, each of its processes must ask for the same chunks at the same time.
+    A superbatch is valid until the next one is asked for. With several `workers`, each of these processes must ask for
+    the same superbatches at the same time, and `barrier(worker)` must return when all have called it.
     """
 
-    def __init__(self, examples: Examples, config: Config, batch_size: int, team: ProcessPool | None = None) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        config: Config,
+        batch_size: int,
+        workers: int = 1,
+        barrier: Callable[[int], None] | None = None,
+    ) -> None:
         self._examples, self._seed, self.batch_size = examples, config.seed, batch_size
-        self._team = team if team and team.size > 1 else None
-        self.rows = min(batch_size * max(1, CHUNK // batch_size), len(examples))
+        self._workers, self._barrier = workers, barrier
+        self._rows = min(batch_size * max(1, SUPERBATCH // batch_size), len(examples))
         pixels, *hidden, classes = config.layer_sizes
         self._dropped = config.dropout_shares
-        sizes = hidden if self._dropped else []
+        self._bytes = np.empty((self._rows, pixels), np.uint8)
         self._buffers = [
-            Superbatch(
-                shared_zeros((self.rows, pixels), np.float32),
-                shared_zeros((self.rows, classes), np.float32),
-                shared_zeros(self.rows, np.uint8),
-                [shared_zeros((self.rows, size), np.float32) for size in sizes],
-                number,
+            Batch(
+                shared_zeros((self._rows, pixels), np.float32),
+                shared_zeros(self._rows, np.uint8),
+                shared_zeros((self._rows, classes), np.float32),
+                tuple(shared_zeros((self._rows, size), np.float32) for size in (hidden if self._dropped else [])),
+                # A class's numbers lie together: to add up over classes is then three times as quick.
+                shared_zeros((classes, self._rows), np.float32).T,
             )
-            for number in range(1 if self.rows == len(examples) else 2)
+            for _ in range(1 if self._rows == len(examples) else 2)
         ]
-        self._bytes = np.empty((self.rows, pixels), np.uint8)
+        self._batches = [self._divided(buffer) for buffer in self._buffers]
         self._smooth_one_hot = smoothed(np.eye(classes, dtype=np.float32), config.label_smoothing)
         self._augment = Augmenter(config.augment, examples.shape) if config.augment else None
-        self._thread = None if self._team else ThreadPoolExecutor(1, thread_name_prefix="mnistnet-feeder")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mnistnet-loader") if workers == 1 else None
 
     def __enter__(self) -> "DataLoader":
         return self
@@ -91,53 +113,65 @@ class DataLoader:
         if self._thread:
             self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def chunks(self, order: npt.NDArray[np.intp], epoch: int, part: int = 0) -> Iterator[Superbatch]:
-        """Yield the examples at the indices `order`, which must be valid, as chunks in that order."""
-        starts = range(0, len(order), self.rows)
-        if self._team:
-            for start in starts:
-                # Into the buffer that the last chunk does not use: another process may still be looking at that.
-                chunk = self._fill(order, epoch, start, part, self._team.size)
-                self._team.barrier(part)
-                yield chunk
-        elif self._thread:
+    def superbatches(self, epoch: int, worker: int = 0) -> Iterator[Superbatch]:
+        """Yield all examples in the random order of an epoch, which counts from 1."""
+        order = generator(self._seed, Use.SHUFFLE, epoch).permutation(len(self._examples))
+        starts = range(0, len(order), self._rows)
+        if self._thread:
             coming = self._thread.submit(self._fill, order, epoch, 0)
             for start in starts:
-                chunk = coming.result()
-                if start + self.rows < len(order):
-                    coming = self._thread.submit(self._fill, order, epoch, start + self.rows)
-                yield chunk
-
-    def buffered(self, number: int, rows: slice) -> Superbatch:
-        """Return these rows of the chunk that is in the buffer of this number."""
-        whole = self._buffers[number]
-        masks = [mask[rows] for mask in whole.masks]
-        return Superbatch(whole.inputs[rows], whole.targets[rows], whole.labels[rows], masks, number)
-
-    def _fill(self, order: npt.NDArray[np.intp], epoch: int, start: int, part: int = 0, parts: int = 1) -> Superbatch:
-        """Do a part of preparing a chunk, and return it."""
-        indices, batch = order[start : start + self.rows], start // self.batch_size
-        n, number = len(indices), start // self.rows % len(self._buffers)
-        chunk = self.buffered(number, slice(0, n))
-        # mode="clip" because "raise" copies through a hidden buffer; the indices are known to be valid.
-        np.take(self._examples.labels, indices, out=chunk.labels, mode="clip")
-        if self._augment:
-            random = generator(self._seed, Use.AUGMENT, epoch, batch)
-            self._augment(self._pixels(indices), chunk.inputs, random, chunk.labels, part, parts)
+                superbatch = coming.result()
+                if start + self._rows < len(order):
+                    coming = self._thread.submit(self._fill, order, epoch, start + self._rows)
+                yield superbatch
         else:
-            for rows in [slice(0, n)] if parts == 1 else chunk.batches(self.batch_size):
-                own = partition(rows, part, parts)
-                inputs = chunk.inputs[own]
-                # Cast, then divide: dividing bytes into floats goes through buffers, and takes a quarter longer.
-                inputs[...] = self._pixels(indices[own])
-                inputs /= WHITE
-        own = partition(slice(0, n), part, parts)
-        np.take(self._smooth_one_hot, chunk.labels[own], axis=0, out=chunk.targets[own], mode="clip")
-        if part == 0 and chunk.masks:  # one stream of numbers, so one process draws them
-            random = generator(self._seed, Use.DROPOUT, epoch, batch)
-            for mask, share in zip(chunk.masks, self._dropped, strict=True):
+            for start in starts:
+                # Into the buffer that the last superbatch does not use: another process may still be looking at that.
+                superbatch = self._fill(order, epoch, start, worker)
+                if self._barrier:
+                    self._barrier(worker)
+                yield superbatch
+
+    def _divided(self, examples: Batch) -> list[Batch]:
+        n, size = len(examples), self.batch_size
+        return [examples.rows(slice(start, min(start + size, n))) for start in range(0, n, size)]
+
+    def _fill(self, order: npt.NDArray[np.intp], epoch: int, start: int, worker: int = 0) -> Superbatch:
+        """Do a worker's part of preparing the superbatch that starts there, and return it."""
+        indices, steps = order[start : start + self._rows], start // self.batch_size
+        number = start // self._rows % len(self._buffers)
+        if len(indices) == self._rows:
+            found = Superbatch(self._buffers[number], self._batches[number], steps)
+        else:
+            rest = self._buffers[number].rows(slice(0, len(indices)))
+            found = Superbatch(rest, self._divided(rest), steps)
+        everything = found.all
+        # mode="clip" because "raise" copies through a hidden buffer; the indices are known to be valid.
+        np.take(self._examples.labels, indices, out=everything.labels, mode="clip")
+        if self._augment:
+            random = generator(self._seed, Use.AUGMENT, epoch, steps)
+            pixels = self._pixels(indices)
+            self._augment(pixels, everything.inputs, random, everything.labels, worker, self._workers)
+        else:
+            self._scale(indices, found, worker)
+        own = partition(slice(0, len(indices)), worker, self._workers)
+        np.take(self._smooth_one_hot, everything.labels[own], axis=0, out=everything.targets[own], mode="clip")
+        if worker == 0 and everything.masks:  # one stream of numbers, so one process draws them
+            random = generator(self._seed, Use.DROPOUT, epoch, steps)
+            for mask, share in zip(everything.masks, self._dropped, strict=True):
                 draw_mask(mask, share, random)
-        return chunk
+        return found
+
+    def _scale(self, indices: npt.NDArray[np.intp], superbatch: Superbatch, worker: int) -> None:
+        """Gather pixels and scale them to 0 to 1: of each batch the rows whose gradient this worker computes."""
+        start = 0
+        for batch in [superbatch.all] if self._workers == 1 else superbatch.batches:
+            own = partition(slice(0, len(batch)), worker, self._workers)
+            inputs = batch.inputs[own]
+            # Cast, then divide: dividing bytes into floats goes through buffers, and takes a quarter longer.
+            inputs[...] = self._pixels(indices[start + own.start : start + own.stop])
+            inputs /= WHITE
+            start += len(batch)
 
     def _pixels(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
         pixels = self._bytes[: len(indices)]
@@ -146,7 +180,7 @@ class DataLoader:
 
 
 def smoothed(one_hot: Array, share: float) -> Array:
-    """Return targets of which `share` is dealt out evenly over all classes (Szegedy et al. 2016, section 7)."""
+    """Return targets of which `share` is spread evenly over all classes (Szegedy et al. 2016, section 7)."""
     result: Array = one_hot * np.float32(1 - share) + np.float32(share / one_hot.shape[1])
     return result
 

@@ -1,30 +1,48 @@
-"""Counts what an epoch is judged by, from the logits that its steps leave behind."""
+"""What an epoch is judged by: cost, right answers and predicted classes, and what looks wrong about them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
 
 from mnistnet.nn.network import Network
-from mnistnet.training.data_loader import Superbatch
-from mnistnet.training.parallel import partition
+from mnistnet.training.data_loader import Batch, partition
 from mnistnet.util.arrays import Array
 from mnistnet.util.shared_memory import shared_zeros
 
+ONE_SIDED = 0.9  # the share of one class, or of neurons that cannot learn, above which a warning is due
+ROWS = 384  # looked at together: enough to be quick, few enough to need next to no memory
 
-class MetricsAccumulator:
-    """Adds up cost, right answers and predicted classes, chunk by chunk, so that a step need not stop for it.
 
-    Each process counts some of the rows, in shared memory.
+@dataclass(frozen=True)
+class EpochMetrics:
+    """What one epoch measured; the same in every run of the same config. Accuracies are fractions of 1.
+
+    `loss` and `train_accuracy` are means over the epoch's batches, each measured before its step, of the very cost
+    that is descended. `learning_rate` is that of the last step. Validation figures are None without validation.
     """
 
-    ROWS = 384  # looked at together: enough to be quick, few enough to need next to no memory
+    epoch: int
+    loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float
 
-    def __init__(self, network: Network, parts: int) -> None:
-        self._loss, self._parts = network.loss, parts
-        self._costs, self._correct = shared_zeros(parts, np.float64), shared_zeros(parts, np.int64)
-        self._predicted = shared_zeros((parts, network.layer_sizes[-1]), np.int64)
-        self._diverged = shared_zeros(parts, np.int64)
+
+class MetricsAccumulator:
+    """Adds up costs and answers from the logits that steps leave behind, superbatch by superbatch.
+
+    So a step need not stop for it. Each of `workers` processes adds some of the rows, in shared memory.
+    """
+
+    def __init__(self, network: Network, workers: int = 1) -> None:
+        self._loss, self._workers = network.loss, workers
+        self._costs, self._correct = shared_zeros(workers, np.float64), shared_zeros(workers, np.int64)
+        self._predicted = shared_zeros((workers, network.layer_sizes[-1]), np.int64)
+        self._diverged = shared_zeros(workers, np.int64)
 
     @property
     def cost(self) -> float:
@@ -44,26 +62,60 @@ class MetricsAccumulator:
 
     @property
     def diverged(self) -> int:
-        """The first step, from 1, in which a cost was found that is not a finite number, or 0."""
+        """The first step of the epoch, from 1, in which a cost was not a finite number, or 0."""
         found = self._diverged[self._diverged > 0]
         return int(found.min()) if found.size else 0
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Start at zero."""
         for counts in (self._costs, self._correct, self._predicted, self._diverged):
             counts[...] = 0
 
-    def add(self, part: int, logits: Array, chunk: Superbatch, steps: int, batch_size: int) -> None:
-        """Count a part of the examples of a chunk, before whose batches so many steps were taken."""
-        own = partition(slice(0, len(logits)), part, self._parts)
-        for start in range(own.start, own.stop, self.ROWS):
-            rows = slice(start, min(start + self.ROWS, own.stop))
-            costs = self._loss.costs(logits[rows], chunk.targets[rows])
+    def add(self, examples: Batch, steps: int, batch_size: int, worker: int = 0) -> None:
+        """Add one worker's part of a superbatch, before which the epoch had so many steps of so many examples."""
+        own = partition(slice(0, len(examples)), worker, self._workers)
+        for start in range(own.start, own.stop, ROWS):
+            some = examples.rows(slice(start, min(start + ROWS, own.stop)))
+            costs = self._loss.costs(some.logits, some.targets)
             total = float(costs.sum(dtype=np.float64))
             if not isfinite(total):
-                self._diverged[part] = 1 + steps + (start + int(np.isfinite(costs).argmin())) // batch_size
+                first = start + int(np.isfinite(costs).argmin())
+                self._diverged[worker] = 1 + steps + first // batch_size
                 return
-            answers = logits[rows].argmax(axis=1)
-            self._costs[part] += total
-            self._correct[part] += np.count_nonzero(answers == chunk.labels[rows])
-            self._predicted[part] += np.bincount(answers, minlength=self._predicted.shape[1])
+            answers = some.logits.argmax(axis=1)
+            self._costs[worker] += total
+            self._correct[worker] += np.count_nonzero(answers == some.labels)
+            self._predicted[worker] += np.bincount(answers, minlength=self._predicted.shape[1])
+
+
+def warnings(predicted: npt.NDArray[np.int64], silent: Sequence[float], activation: str) -> list[str]:
+    """Return a sentence for each sign that the network is not learning.
+
+    `predicted`: how often each class was predicted. `silent`: of each hidden layer the share of neurons that cannot
+    learn from any image.
+    """
+    found = []
+    if predicted.max() / predicted.sum() > ONE_SIDED:
+        found.append(
+            f"over {ONE_SIDED:.0%} of the predictions are one class ({predicted.argmax()}): the network is not "
+            "learning; a lower learning_rate usually helps, or a higher one if the loss hardly moves"
+        )
+    for layer, share in enumerate(silent, 1):
+        if share > ONE_SIDED:
+            what = "dead (never active)" if activation == "relu" else "saturated (their derivative is zero)"
+            found.append(
+                f"over {ONE_SIDED:.0%} of the neurons of hidden layer {layer} are {what} and cannot learn; "
+                "a lower learning_rate or smaller first steps (schedule.warmup) help"
+            )
+    return found
+
+
+def silent_neurons(network: Network, inputs: Array) -> list[float]:
+    """Return for each hidden layer the share of neurons whose f'(z) is near zero for all inputs (n, pixels)."""
+    cache = network.forward(inputs, network.forward_cache(len(inputs)))
+    shares = []
+    for activations in cache.activations[1:-1]:
+        derivative = np.empty_like(activations)
+        network.activation.derivative(activations, out=derivative)
+        shares.append(float(np.mean(np.abs(derivative).max(axis=0) < 1e-4)))
+    return shares

@@ -1,53 +1,59 @@
-"""Training steps, shared among the processes of a team.
+"""The same training as `loop.py`'s, with each step shared among processes. Used where that pays.
 
 Each process works out the gradient of its rows of the batch. When all have, each adds the others' to its own for a
-share of the parameters, and moves these. So processes meet twice a step and are else on their own; what travels
-between their caches is weights and gradients, never images.
+part of the parameters, and moves these. So processes meet twice a step and are else on their own; what travels between
+their caches is weights and gradients, never images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from types import TracebackType
 from typing import NamedTuple
 
-import numpy as np
-
-from mnistnet.nn.network import ForwardCache, Gradients, Network
+from mnistnet.config.schema import Config
+from mnistnet.data.datasets import Examples
+from mnistnet.nn.layer_buffers import ForwardCache, Gradients
+from mnistnet.nn.network import Network
 from mnistnet.nn.optimizers import Optimizer
-from mnistnet.training.process_pool import ProcessPool, processors
+from mnistnet.training.averaging import ParameterAverage
+from mnistnet.training.data_loader import Batch, DataLoader, partition
+from mnistnet.training.metrics import MetricsAccumulator
+from mnistnet.training.process_pool import ProcessPool, possible_size, processors
+from mnistnet.training.state import State, batch_size
 from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.shared_memory import shared_zeros
 
-WORTH_A_PART = 2**19  # multiplications in a step's largest matrix product; see docs/experiments.md
+WORTH_A_PROCESS = 2**19  # multiplications in a step's largest matrix product; see docs/experiments.md
 MIN_ROWS = 32
 
 
+def workers_for(config: Config, examples: int) -> int:
+    """Return how many processes share each step: the config's `threads`, or for "auto" as many as pay."""
+    size = batch_size(config, examples)
+    wanted = num_workers(config.layer_sizes, size) if config.threads == "auto" else config.threads
+    return possible_size(min(wanted, size))
+
+
 def num_workers(layer_sizes: Sequence[int], batch_size: int) -> int:
-    """Return in how many parts such steps are best shared: one a processor, if each has enough to do."""
+    """Return among how many processes such steps are best shared: one a processor, if each has enough to do."""
     largest = batch_size * max(a * b for a, b in pairwise(layer_sizes))
-    return max(1, min(processors(), largest // WORTH_A_PART, batch_size // MIN_ROWS))
-
-
-def partition(whole: slice, part: int, parts: int) -> slice:
-    """Return a part's share of a run of rows or parameters: as many as the others', to the nearest one."""
-    n = whole.stop - whole.start
-    return slice(whole.start + n * part // parts, whole.start + n * (part + 1) // parts)
+    return max(1, min(processors(), largest // WORTH_A_PROCESS, batch_size // MIN_ROWS))
 
 
 class _Rows(NamedTuple):
-    """Which rows of a batch a part works on, and where."""
+    """Which rows of a batch a worker takes, and where it leaves its results."""
 
     rows: slice
     cache: ForwardCache
     gradients: Gradients
 
 
-class TrainStep:
-    """Takes the steps of one training in batches of a size, and smaller ones at an epoch's end, in its own memory.
+class ParallelStep:
+    """Takes steps together with the other processes of a pool, each in memory of its own.
 
     `batch_sizes` are all that will come. `keep` is dropout's, for each hidden layer. `average`, if there is one,
-    follows the network's parameters: their mean over all steps, until there have been 1 / (1 - decay), and from then
-    on their exponential mean. `gradient` and `average` must lie in shared memory, and so must what `walk` is given
-    if another process has made it.
+    follows the network's parameters. `gradient`, `average` and the network's parameters must lie in shared memory, and
+    so must batches that another process has made.
     """
 
     def __init__(
@@ -56,63 +62,102 @@ class TrainStep:
         optimizer: Optimizer,
         gradient: Array,
         batch_sizes: Sequence[int],
-        team: ProcessPool,
+        pool: ProcessPool,
         *,
         keep: Sequence[float] = (),
         average: Array | None = None,
         decay: float = 0.0,
     ) -> None:
-        self._network, self._optimizer, self._team, self._decay = network, optimizer, team, decay
-        self._batch_size = batch_sizes[0]
-        others = [shared_zeros(gradient.shape, gradient.dtype) for _ in range(1, team.size)]
-        self._rows: list[dict[int, _Rows]] = [{} for _ in range(team.size)]
-        for part, flat in enumerate((gradient, *others)):
+        self._network, self._optimizer, self._pool = network, optimizer, pool
+        self._rate = shared_zeros(1, float)
+        others = [shared_zeros(gradient.shape, gradient.dtype) for _ in range(1, pool.size)]
+        self._rows: list[dict[int, _Rows]] = [{} for _ in range(pool.size)]
+        for worker, flat in enumerate((gradient, *others)):
             for size in batch_sizes:
-                rows = partition(slice(0, size), part, team.size)
+                rows = partition(slice(0, size), worker, pool.size)
                 n = rows.stop - rows.start
                 cache = network.forward_cache(n)
                 cache.keep = keep
-                self._rows[part][size] = _Rows(rows, cache, network.gradients(n, flat, size))
-        shares = [partition(slice(0, gradient.size), part, team.size) for part in range(team.size)]
+                self._rows[worker][size] = _Rows(rows, cache, network.gradients(n, flat, size))
+        shares = [partition(slice(0, gradient.size), worker, pool.size) for worker in range(pool.size)]
         self._blocks = [optimizer.blocks(share, others) for share in shares]
-        self._averages = [_averages(network.parameters[share], average, share) for share in shares]
+        self._averages = (
+            None
+            if average is None
+            else [ParameterAverage(network.parameters[share], average[share], decay) for share in shares]
+        )
 
     @ignore_fp_errors
-    def walk(
-        self,
-        part: int,
-        inputs: Array,
-        targets: Array,
-        masks: Sequence[Array],
-        rates: Sequence[float],
-        logits: Array,
+    def run(self, worker: int, batch: Batch, learning_rate: float = 0.0) -> None:
+        """Do a worker's part of one step. The learning rate is worker 0's to say."""
+        network, optimizer = self._network, self._optimizer
+        rows, cache, gradients = self._rows[worker][len(batch)]
+        own = batch.rows(rows)
+        cache.masks = own.masks
+        network.forward(own.inputs, cache)
+        own.logits[...] = cache.logits
+        network.backward(cache, own.targets, gradients)
+        if worker == 0:
+            self._rate[0] = learning_rate
+        self._pool.barrier(worker)  # all gradients are known, and the learning rate
+        optimizer.steps += 1  # every process counts for itself
+        optimizer.apply(self._blocks[worker], optimizer.step_constants(optimizer.steps, float(self._rate[0])))
+        if self._averages:
+            self._averages[worker].update(optimizer.steps)
+        self._pool.barrier(worker)  # all parameters have moved
+
+
+class ParallelTrainer:
+    """Trains as `SerialTrainer` does, sharing each step among `workers` processes, of which this is the first."""
+
+    def __init__(self, state: State, train: Examples, workers: int) -> None:
+        config, network = state.config, state.network
+        self.state, self.batch_size = state, batch_size(config, len(train))
+        self.steps = -(-len(train) // self.batch_size)  # an epoch
+        self._pool = ProcessPool(workers)
+        self.metrics = MetricsAccumulator(network, self._pool.size)
+        self._loader = DataLoader(train, config, self.batch_size, self._pool.size, self._pool.barrier)
+        self._step = ParallelStep(
+            network,
+            state.optimizer,
+            state.gradient,
+            [size for size in (self.batch_size, len(train) % self.batch_size) if size],
+            self._pool,
+            keep=[1 - share for share in config.dropout_shares],
+            average=state.average.parameters if state.average else None,
+            decay=config.weight_averaging,
+        )
+
+    def __enter__(self) -> "ParallelTrainer":
+        self._pool.start(self._help)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Do a part of moving the network downhill, batch after batch, and note the logits that each was based on.
+        self._pool.__exit__(kind, error, traceback)
 
-        `inputs` (n, pixels), `targets` and `logits` (n, classes) and for dropout `masks` (n, neurons) of each hidden
-        layer hold the batches one after the other; `rates` has a learning rate for each. A part looks at its
-        `partition` each batch's rows only, and fills in their logits.
+    def epoch(self, number: int, learning_rate: Callable[[int], float]) -> Iterator[Batch]:
+        """Take a step for each batch of an epoch, which counts from 1, and yield the batch. Raises DivergedError.
+
+        The other processes may begin the next step meanwhile, but cannot move the parameters before this one joins in.
         """
-        network, optimizer, team, size = self._network, self._optimizer, self._team, self._batch_size
-        places, blocks, averages = self._rows[part], self._blocks[part], self._averages[part]
-        for start, rate in zip(range(0, len(inputs), size), rates, strict=True):
-            rows, cache, gradients = places[min(size, len(inputs) - start)]
-            own = slice(start + rows.start, start + rows.stop)
-            if masks:
-                cache.masks = [mask[own] for mask in masks]
-            network.feed_forward(inputs[own], cache)
-            network.send_back(cache, targets[own], gradients)
-            logits[own] = cache.logits
-            team.barrier(part)  # all gradients are known
-            optimizer.steps += 1  # every process counts for itself
-            optimizer.move(blocks, optimizer.pace(optimizer.steps, rate))
-            for average, values, scratch in averages:
-                np.subtract(values, average, out=scratch)
-                np.multiply(scratch, 1 - min(self._decay, (optimizer.steps - 1) / optimizer.steps), out=scratch)
-                np.add(average, scratch, out=average)
-            team.barrier(part)  # all parameters have moved
+        self._pool.begin(number)
+        yield from self._epoch(0, number, learning_rate)
+        self._pool.end()
+        self.state.check(self.metrics.diverged, self.steps)
 
+    def _help(self, worker: int, number: float) -> None:
+        for _ in self._epoch(worker, int(number), lambda step: 0.0):
+            pass
 
-def _averages(values: Array, average: Array | None, share: slice) -> list[tuple[Array, Array, Array]]:
-    """Return a share of the average if there is one, the parameters it follows, and scratch space."""
-    return [] if average is None else [(average[share], values, np.empty_like(values))]
+    def _epoch(self, worker: int, number: int, learning_rate: Callable[[int], float]) -> Iterator[Batch]:
+        step = 0
+        for superbatch in self._loader.superbatches(number, worker):
+            if worker == 0:
+                self.state.check(self.metrics.diverged, self.steps)  # in a superbatch that all are done with
+            for batch in superbatch.batches:
+                self._step.run(worker, batch, learning_rate(step))
+                step += 1
+                yield batch
+            self.metrics.add(superbatch.all, superbatch.steps, self.batch_size, worker)

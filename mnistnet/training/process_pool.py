@@ -99,12 +99,17 @@ class ProcessPool:
 
     def run(self, *numbers: float) -> None:
         """Do a piece of work together, and return when all have done their part. Raises WorkerError."""
-        if self.size == 1:
-            self._work(0, *numbers)
-            return
+        self.begin(*numbers)
+        self._work(0, *numbers)
+        self.end()
+
+    def begin(self, *numbers: float) -> None:
+        """Let the helpers begin a piece of work. Whoever calls this does part 0 of it, then calls `end`."""
         self._numbers[0], self._numbers[1 : 1 + len(numbers)] = len(numbers), numbers
         self.barrier(0)
-        self._work(0, *numbers)
+
+    def end(self) -> None:
+        """Return when the helpers have done their part. Raises WorkerError."""
         self.barrier(0)
 
     def barrier(self, part: int) -> None:

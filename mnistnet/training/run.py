@@ -27,10 +27,13 @@ from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
 from mnistnet.inference import calibration
 from mnistnet.inference import ood as doubt
 from mnistnet.inference.evaluate import Evaluation, evaluate, forward
-from mnistnet.training import loop as training
-from mnistnet.training.loop import EpochMetrics, EpochResult, State
+from mnistnet.training import loop
+from mnistnet.training.loop import EpochResult
+from mnistnet.training.metrics import EpochMetrics
 from mnistnet.training.metrics_csv import Table
+from mnistnet.training.parallel import workers_for
 from mnistnet.training.process_pool import one_blas_thread
+from mnistnet.training.state import State, attach_optimizer, batch_size, blas_description, start
 from mnistnet.util.atomic_files import atomic_write, reason, remove_temporaries
 from mnistnet.util.locks import locked
 
@@ -57,7 +60,7 @@ class Run:
         self.folder, self.state, self.store = folder, state, store
         self.train, self.validation = train, validation
         self.resumed_epoch = state.epoch
-        self.blas, self.threads = training.blas_description(), training.workers_for(state.config, len(train))
+        self.blas, self.threads = blas_description(), workers_for(state.config, len(train))
         self.table = Table(folder / METRICS, COLUMNS)
         self._columns: dict[str, list[Any]] = {name: [] for name in METRIC_NAMES}
 
@@ -82,7 +85,7 @@ class Run:
         if self.state.config.epochs == 0 and not (self.folder / LAST).exists():
             self._keep_network()  # as it was drawn: all there is to keep
         try:
-            for result in training.fit(self.state, self.train, self.validation, on_progress):
+            for result in loop.fit(self.state, self.train, self.validation, on_progress):
                 self._keep_network()
                 self.table.add(asdict(result.metrics) | {"seconds": round(result.seconds, 3)})
                 yield result
@@ -149,15 +152,15 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
     store.ensure()
     limit = None if config.train_images == "all" else config.train_images
     train, validation = split(store.examples("train"), config.validation, limit, config.seed)
-    training.check_batch_size(config, len(train))  # now, while an older run in the folder is still whole
-    threads = training.workers_for(config, len(train))
+    batch_size(config, len(train))  # now, while an older run in the folder is still whole
+    threads = workers_for(config, len(train))
     with locked(folder), one_blas_thread():
         _refuse_present(folder, resume or force)  # again: another process may just have ended a run here
         for name in (CONFIG, METRICS, LAST, BEST):
             remove_temporaries(folder, name)
         state = _resumed(folder, config, store, threads) if resume else None
         if state is None:
-            state = training.start(config)
+            state = start(config)
             _begin(folder, config)
         run = Run(folder, state, train, validation, store)
         run.table.start([asdict(metrics) for metrics in state.history])
@@ -216,7 +219,7 @@ def _resumed(folder: Path, config: Config, store: Store, threads: int) -> State 
             f"{folder}: cannot resume, since {store.folder} holds other files than this run has learned from: "
             "put those back, or start over with --force or in another folder with --out"
         )
-    state = training.attach_optimizer(config, saved.network)
+    state = attach_optimizer(config, saved.network)
     arrays = {name.removeprefix("optimizer."): a for name, a in (saved.training or {}).items()}
     steps = int(arrays.pop("steps", np.array(-1)))
     raw = arrays.pop("raw", None)
@@ -233,7 +236,7 @@ def _resumed(folder: Path, config: Config, store: Store, threads: int) -> State 
     rows = zip(*(saved.metrics[name] for name in METRIC_NAMES), strict=True)
     state.history.extend(EpochMetrics(*row) for row in rows)
     _load(folder / BEST)  # now, rather than at the end of a long training that cannot use it
-    here = training.blas_description(), threads
+    here = blas_description(), threads
     if here != (saved.blas, saved.threads):
         log.warning(
             "%s was written with %s, threads %s; here it is %s, threads %s: figures may differ in their last digits",

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistnet.nn.activations import ACTIVATIONS
+from mnistnet.nn.layer_buffers import Gradients
 from mnistnet.nn.losses import LOSSES
-from mnistnet.nn.network import Gradients, Network, parameter_count
+from mnistnet.nn.network import Network, parameter_count
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 

@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mnistnet.nn.optimizers import BLOCK, OPTIMIZERS, Optimizer
+from mnistnet.nn.optimizers import BLOCK, OPTIMIZERS, Adam, Optimizer, adam_step
 from mnistnet.util.arrays import Array
 
 
@@ -52,6 +54,19 @@ def test_adam_takes_the_papers_steps() -> None:
     assert first == pytest.approx([0.95, 2 + 0.2 / 3, 3 - 0.3 / 4])
     moved = [1.25 / 0.75 / 2.6475090, -0.5 / 0.75 / 2.3093073, 0.25 / 0.75 / 3.1044171]
     assert second == pytest.approx(first - 0.1 * np.array(moved), rel=1e-7)
+
+
+@given(st.floats(0, 0.99), st.floats(0, 0.9999), st.floats(1e-8, 1), st.integers(0, 2**32))
+def test_adam_agrees_with_the_papers_lines(beta1: float, beta2: float, epsilon: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    start, gradient = random.normal(size=5), np.zeros(5)
+    w, m, v = start.copy(), np.zeros(5), np.zeros(5)
+    optimizer = Adam(start, gradient, 5, beta1=beta1, beta2=beta2, epsilon=epsilon)
+    for t in range(1, 6):
+        gradient[...] = random.normal(size=5)
+        w, m, v = adam_step(w, gradient, m, v, t, 0.01, beta1, beta2, epsilon)
+        optimizer.step(0.01)
+    assert start == pytest.approx(w, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

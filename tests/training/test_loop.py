@@ -15,7 +15,9 @@ from mnistnet.nn.losses import CrossEntropy
 from mnistnet.nn.network import Network
 from mnistnet.training import loop as training
 from mnistnet.training.data_loader import DataLoader
-from mnistnet.training.loop import EpochMetrics, EpochResult, State
+from mnistnet.training.loop import EpochResult
+from mnistnet.training.metrics import EpochMetrics
+from mnistnet.training.state import State
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 
@@ -50,11 +52,11 @@ def test_other_activations_and_losses_learn_too(mnist_train: Examples, activatio
 
 def test_every_epoch_visits_each_example_once_in_another_order_with_its_own_target(mnist_train: Examples) -> None:
     few = some(mnist_train, 5000)
-    with DataLoader(few, config(), 300) as feeder:
+    with DataLoader(few, config(), 300) as loader:
         orders = [generator(0, Use.SHUFFLE, epoch).permutation(len(few)) for epoch in (1, 2)]
         for epoch, order in enumerate(orders, 1):
-            chunks = [(c.inputs.copy(), c.targets.copy()) for c in feeder.chunks(order, epoch)]
-            inputs, targets = (np.concatenate(column) for column in zip(*chunks, strict=True))
+            found = [(s.all.inputs.copy(), s.all.targets.copy()) for s in loader.superbatches(epoch)]
+            inputs, targets = (np.concatenate(column) for column in zip(*found, strict=True))
             assert np.array_equal(inputs, (few.images[order] / 255).astype(np.float32))
             assert np.array_equal(targets, np.eye(10)[few.labels[order]])
         assert not np.array_equal(orders[0], orders[1])
@@ -93,24 +95,26 @@ def test_full_batch_takes_one_step_an_epoch_which_is_the_mean_gradient(mnist_tra
 
 def test_a_hundred_steps_of_the_loop_allocate_less_than_64_kib_at_any_time(mnist_train: Examples) -> None:
     state = training.start(config("epochs=2", "batch_size=100", "layer_sizes=[784, 100, 10]"))
-    peaks = []
+    peaks, held = [], []
 
     def measure(_: int) -> None:
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        now, peak = tracemalloc.get_traced_memory()
+        held.append(now)
+        peaks.append(peak)
         tracemalloc.reset_peak()
 
     epochs = training.fit(state, some(mnist_train, 12_000), None, measure)
     next(epochs)
     peaks.clear()
+    held.clear()
     tracemalloc.start()
     try:
         next(epochs)
-        at_rest = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    # Six chunks of 20 steps; the first begins with the shuffle of the whole epoch, which is not a step's.
-    assert len(peaks) == 6
-    assert max(peaks[1:]) - at_rest < 64 * 1024
+    # 120 steps in six superbatches. The epoch holds its order, drawn before the first of them.
+    assert len(peaks) == 120
+    assert max(peaks[20:]) - min(held[20:]) < 64 * 1024
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(mnist_train: Examples) -> None:

@@ -19,7 +19,6 @@ from mnistnet.errors import DivergedError, WorkerError
 from mnistnet.training import loop as training
 from mnistnet.training.data_loader import DataLoader
 from mnistnet.training.process_pool import CAN_FORK, ProcessPool
-from mnistnet.util.rng import Use, generator
 from mnistnet.util.shared_memory import shared_zeros
 from tests.conftest import ROOT
 
@@ -171,27 +170,30 @@ def test_training_tells_of_a_helper_that_is_killed_and_can_go_on(tmp_path: Path,
 
 
 @pytest.mark.parametrize("wish", ["augment=default", "augment=simard2003", "dropout=0.3", "label_smoothing=0.1"])
-def test_a_chunk_is_the_same_whoever_prepares_it(wish: str, mnist_train: Examples) -> None:
+def test_a_superbatch_is_the_same_whoever_prepares_it(wish: str, mnist_train: Examples) -> None:
     few = some(mnist_train, 3100)
     config = configs.load(None, ["validation=0", "batch_size=300", wish])
-    order = generator(0, Use.SHUFFLE, 1).permutation(len(few))
-    with DataLoader(few, config, 300) as feeder:
-        alone = [(c.inputs.copy(), c.targets.copy(), [m.copy() for m in c.masks]) for c in feeder.chunks(order, 1)]
+    alone = []
+    with DataLoader(few, config, 300) as loader:
+        for superbatch in loader.superbatches(1):
+            batch = superbatch.all
+            alone.append((batch.inputs.copy(), batch.targets.copy(), [mask.copy() for mask in batch.masks]))
     same = shared_zeros((3, len(alone)), bool)
+    pool = ProcessPool(3)
 
-    with ProcessPool(3) as team, DataLoader(few, config, 300, team) as feeder:
+    with pool, DataLoader(few, config, 300, 3, pool.barrier) as loader:
 
-        def compare(part: int) -> None:
-            for number, chunk in enumerate(feeder.chunks(order, 1, part)):
+        def compare(worker: int) -> None:
+            for number, superbatch in enumerate(loader.superbatches(1, worker)):
                 inputs, targets, masks = alone[number]
-                same[part, number] = (
-                    np.array_equal(chunk.inputs, inputs)
-                    and np.array_equal(chunk.targets, targets)
-                    and all(np.array_equal(a, b) for a, b in zip(chunk.masks, masks, strict=True))
+                same[worker, number] = (
+                    np.array_equal(superbatch.all.inputs, inputs)
+                    and np.array_equal(superbatch.all.targets, targets)
+                    and all(np.array_equal(a, b) for a, b in zip(superbatch.all.masks, masks, strict=True))
                 )
 
-        team.start(compare)
-        team.run()
+        pool.start(compare)
+        pool.run()
     assert same.all()
 
 

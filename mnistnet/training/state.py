@@ -1,0 +1,126 @@
+"""A training as it stands between two epochs: the network, its optimizer, and what every epoch so far measured."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from mnistnet.config.schema import Config
+from mnistnet.errors import ConfigError, DivergedError
+from mnistnet.nn.network import Network
+from mnistnet.nn.optimizers import OPTIMIZERS, Optimizer
+from mnistnet.training.metrics import EpochMetrics
+from mnistnet.util.arrays import Array
+from mnistnet.util.rng import Use, generator
+from mnistnet.util.shared_memory import shared_zeros
+
+
+@dataclass
+class State:
+    """All that continuing needs. The arrays lie in shared memory, so that several processes can share a step.
+
+    `average`, if the config asks for it, follows the network's parameters: their mean over all steps until there have
+    been 1 / (1 - weight_averaging), and from then on their exponential mean.
+    """
+
+    config: Config
+    network: Network
+    optimizer: Optimizer
+    gradient: Array
+    average: Network | None = None
+    history: list[EpochMetrics] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.history)
+
+    @property
+    def result(self) -> Network:
+        """The network to use: the average of the steps so far, where the config asks for it, else the last one."""
+        return self.average or self.network
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the highest validation accuracy, the earliest of equals; the last one without validation."""
+        scores = [m.validation_accuracy for m in self.history]
+        known = [score for score in scores if score is not None]
+        return scores.index(max(known)) + 1 if known else self.epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or early stopping has ended the training."""
+        return self.epoch >= self.config.epochs or self.stopped_early
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `validation_loss` has gone the config's patience without a new low."""
+        if self.config.early_stopping is None:
+            return False
+        losses = [m.validation_loss for m in self.history if m.validation_loss is not None]
+        if not losses:
+            return False
+        return len(losses) - 1 - losses.index(min(losses)) >= self.config.early_stopping.patience
+
+    def check(self, diverged_at: int, steps: int) -> None:
+        """Raise DivergedError if in a step, from 1, of so many in this epoch the cost was not finite; 0: in none."""
+        if diverged_at:
+            lower = self.config.learning_rate / 10
+            raise DivergedError(
+                f"training diverged in epoch {self.epoch + 1}, step {diverged_at} of {steps}: the cost is no "
+                f"longer a finite number; try a lower learning rate, such as --set learning_rate={lower:g}"
+            )
+
+
+def start(config: Config) -> State:
+    """Return the state before the first epoch: weights drawn from the seed, an optimizer at rest."""
+    network = Network(config.layer_sizes, config.activation, config.loss)
+    network.initialise(generator(config.seed, Use.INIT))
+    return attach_optimizer(config, network)
+
+
+def attach_optimizer(config: Config, network: Network) -> State:
+    """Return a state for a network, with the config's optimizer at rest."""
+    network.use_parameters(_shared_copy(network.parameters))
+    gradient = shared_zeros(network.parameters.shape, network.dtype)
+    settings = msgspec.to_builtins(config.optimizer)
+    make = OPTIMIZERS[settings.pop("name")]
+    settings |= {"weight_decay": config.weight_decay, "zeros": shared_zeros}
+    optimizer = make(network.parameters, gradient, network.weight_count, **settings)
+    average = None
+    if config.weight_averaging:
+        average = Network(config.layer_sizes, config.activation, config.loss, network.dtype)
+        average.use_parameters(_shared_copy(network.parameters))
+    return State(config, network, optimizer, gradient, average)
+
+
+def batch_size(config: Config, examples: int) -> int:
+    """Return how many of so many training examples a step is based on.
+
+    Raises ConfigError when a batch would hold more than all of them.
+    """
+    if config.batch_size == "all":
+        return examples
+    if config.batch_size > examples:
+        raise ConfigError(
+            f"batch_size: expected at most the {examples:,} training images, found {config.batch_size:,}; "
+            "use `batch_size: all` for full-batch gradient descent"
+        )
+    return config.batch_size
+
+
+def blas_description() -> str:
+    """Return the matrix library in use, with version and kernel."""
+    from threadpoolctl import threadpool_info
+
+    for library in threadpool_info():
+        if library.get("user_api") == "blas":
+            words = (library.get("internal_api"), library.get("version"), library.get("architecture"))
+            return " ".join(str(word) for word in words if word)
+    return "unknown"
+
+
+def _shared_copy(values: Array) -> Array:
+    shared = shared_zeros(values.shape, values.dtype)
+    shared[...] = np.asarray(values)
+    return shared
