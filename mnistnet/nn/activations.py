@@ -45,16 +45,16 @@ class Sigmoid(Activation):
     @staticmethod
     def value(z: Array, out: Array) -> None:
         """Write 1 / (1 + e^-z). Where e^-z overflows to infinity the quotient is 0, which is right."""
-        np.negative(z, out=out)
-        np.exp(out, out=out)
-        np.add(out, ONE, out=out)
-        np.reciprocal(out, out=out)
+        np.negative(z, out)
+        np.exp(out, out)
+        np.add(out, ONE, out)
+        np.reciprocal(out, out)
 
     @staticmethod
     def derivative(a: Array, out: Array) -> None:
         """Write a (1 - a)."""
-        np.subtract(ONE, a, out=out)
-        np.multiply(out, a, out=out)
+        np.subtract(ONE, a, out)
+        np.multiply(out, a, out)
 
     weight_scale = staticmethod(glorot)
 
@@ -65,13 +65,13 @@ class Tanh(Activation):
     @staticmethod
     def value(z: Array, out: Array) -> None:
         """Write tanh(z)."""
-        np.tanh(z, out=out)
+        np.tanh(z, out)
 
     @staticmethod
     def derivative(a: Array, out: Array) -> None:
         """Write 1 - a^2."""
-        np.multiply(a, a, out=out)
-        np.subtract(ONE, out, out=out)
+        np.multiply(a, a, out)
+        np.subtract(ONE, out, out)
 
     weight_scale = staticmethod(glorot)
 
@@ -82,12 +82,12 @@ class Relu(Activation):
     @staticmethod
     def value(z: Array, out: Array) -> None:
         """Write max(0, z)."""
-        np.maximum(z, ZERO, out=out)
+        np.maximum(z, ZERO, out)
 
     @staticmethod
     def derivative(a: Array, out: Array) -> None:
         """Write 1 where a > 0, else 0."""
-        np.greater(a, ZERO, out=out)
+        np.greater(a, ZERO, out)
 
     @staticmethod
     def weight_scale(fan_in: int, fan_out: int) -> float:

@@ -59,10 +59,10 @@ class Quadratic(Loss):
     def delta(a: Array, target: Array, scale: float, out: Array, d_activation: Array | None) -> None:
         """Write dC/da = 2 (a - y), and the delta 2 (a - y) a (1 - a), both times `scale`."""
         assert d_activation is not None
-        np.subtract(a, target, out=d_activation)
-        np.multiply(d_activation, 2 * scale, out=d_activation)
+        np.subtract(a, target, d_activation)
+        np.multiply(d_activation, 2 * scale, d_activation)
         Sigmoid.derivative(a, out)
-        np.multiply(out, d_activation, out=out)
+        np.multiply(out, d_activation, out)
 
 
 class CrossEntropy(Loss):
@@ -77,9 +77,9 @@ class CrossEntropy(Loss):
     @staticmethod
     def output(z: Array, out: Array) -> None:
         """Write softmax(z), shifted by each row's largest z so that no exponential overflows."""
-        np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
-        np.exp(out, out=out)
-        np.divide(out, np.add.reduce(out, axis=1, keepdims=True), out=out)
+        np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out)
+        np.exp(out, out)
+        np.divide(out, np.add.reduce(out, axis=1, keepdims=True), out)
 
     @staticmethod
     @ignore_fp_errors
@@ -87,15 +87,15 @@ class CrossEntropy(Loss):
         """Return log(sum e^z) - z . y of each row (the rows of `target` sum to 1)."""
         shifted = z - np.maximum.reduce(z, axis=1, keepdims=True)
         right: Array = np.einsum("ij,ij->i", shifted, target)
-        np.exp(shifted, out=shifted)
+        np.exp(shifted, shifted)
         costs: Array = np.log(np.add.reduce(shifted, axis=1)) - right
         return costs
 
     @staticmethod
     def delta(a: Array, target: Array, scale: float, out: Array, d_activation: Array | None) -> None:
         """Write (a - y) times `scale`."""
-        np.subtract(a, target, out=out)
-        np.multiply(out, scale, out=out)
+        np.subtract(a, target, out)
+        np.multiply(out, scale, out)
 
 
 LOSSES: dict[str, type[Loss]] = {"quadratic": Quadratic, "cross_entropy": CrossEntropy}

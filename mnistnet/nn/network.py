@@ -58,6 +58,7 @@ class Network:
         """Keep all weights and biases in this vector from now on, with the values that it holds."""
         self.parameters = vector
         self.weights, self.biases = parameter_views(self.layer_sizes, vector)
+        self._transposed = [weight.T for weight in self.weights]
 
     @property
     def weight_count(self) -> int:
@@ -99,7 +100,7 @@ class Network:
         a, z, last = cache.activations, cache.weighted_sums, len(self.weights) - 1
         a[0] = inputs
         for layer in range(last + 1):
-            matmul_into(a[layer], self.weights[layer].T, z[layer])
+            matmul_into(a[layer], self._transposed[layer], z[layer])
             np.add(z[layer], self.biases[layer], z[layer])
             if layer == last:
                 self.loss.output(z[layer], a[layer + 1])

@@ -113,7 +113,7 @@ class Sgd(Optimizer):
 
     def _update(self, *block: Array) -> None:
         w, g, scratch, rate = block
-        np.multiply(g, rate, out=scratch)
+        np.multiply(g, rate, scratch)
         w -= scratch
 
 
@@ -141,7 +141,7 @@ class Momentum(Optimizer):
         w, g, v, scratch, rate = block
         v *= self.momentum
         v += g
-        np.multiply(v, rate, out=scratch)
+        np.multiply(v, rate, scratch)
         w -= scratch
 
 
@@ -152,7 +152,7 @@ class Nesterov(Momentum):
         w, g, v, scratch, rate = block
         v *= self.momentum
         v += g
-        np.multiply(v, self.momentum, out=scratch)
+        np.multiply(v, self.momentum, scratch)
         scratch += g
         scratch *= rate
         w -= scratch
@@ -210,12 +210,12 @@ class Adam(Optimizer):
         w, g, first, second, scratch, rate, epsilon = block
         first *= self.beta1
         first += g
-        np.multiply(g, g, out=scratch)
+        np.multiply(g, g, scratch)
         second *= self.beta2
         second += scratch
-        np.sqrt(second, out=scratch)
+        np.sqrt(second, scratch)
         scratch += epsilon
-        np.divide(first, scratch, out=scratch)
+        np.divide(first, scratch, scratch)
         scratch *= rate
         w -= scratch
 
