@@ -82,7 +82,7 @@ class Relu(Activation):
     @staticmethod
     def value(z: Array, out: Array) -> None:
         """Write max(0, z)."""
-        np.maximum(z, ZERO, out)
+        np.maximum(z, ZERO, out=out)
 
     @staticmethod
     def derivative(a: Array, out: Array) -> None:
