@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 
-class Table:
+class MetricsCsv:
     """A CSV file that starts anew with `start` and grows with `add`."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:

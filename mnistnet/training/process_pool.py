@@ -1,10 +1,10 @@
-"""Processes that do the parts of the same work at the same time, and meet often.
+"""Processes that each do a part of the same work, and wait for each other often.
 
-Threads would do if they were not in each other's way: two that call NumPy for a few microseconds at a time wait for
-Python's lock after each call. Forked processes have a lock each. They see the same arrays (mnistnet/memory.py), and
-a meeting is a bell: a counter in the kernel, which a process adds to or takes from in half a microsecond.
+Threads would be slower: two that call NumPy for a few microseconds at a time wait for Python's lock after each call.
+Forked processes have a lock each. They see the same arrays (`util/shared_memory.py`) and wait at a barrier made of
+eventfds: counters in the kernel, which a process adds to or takes from in half a microsecond.
 
-The matrix library works with one thread meanwhile: its own threads meet in every product, wait for each other in busy
+The matrix library works with one thread meanwhile: its own threads wait for each other in every product, in busy
 loops, and lose ten times what they gain when another program runs.
 """
 
@@ -24,8 +24,8 @@ from mnistnet.errors import WorkerError
 from mnistnet.util.shared_memory import shared_zeros
 
 CAN_FORK = sys.platform == "linux" and hasattr(os, "eventfd")  # elsewhere libraries do not survive a fork
-TRIES = 100  # looks at a bell before sleeping, about a tenth of a millisecond: to be woken takes half as long
-MAX_ARGUMENTS = 8  # numbers that a piece of work may be told
+TRIES = 100  # reads before sleeping, about a tenth of a millisecond: to be woken takes half as long
+MAX_ARGUMENTS = 8  # of a piece of work
 
 Work = Callable[..., object]
 
@@ -44,23 +44,23 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 
 
 def possible_size(wanted: int) -> int:
-    """Return how many processes a team can have here, of so many."""
+    """Return how many processes a pool can have here, of so many."""
     return wanted if CAN_FORK else 1
 
 
 class ProcessPool:
-    """As many processes as there are parts; the one that makes the team does part 0. Use it in a `with` block.
+    """`size` processes, of which the one that makes the pool is number 0. Use it in a `with` block.
 
-    What helpers write is seen by all in shared memory only. Arrays and objects that they are to know must exist
-    when the team starts.
+    What the others write is seen by all in shared memory only. Arrays and objects that they need must exist when the
+    pool starts.
     """
 
     def __init__(self, size: int) -> None:
         self.size = possible_size(size)
         self._work: Work = lambda part: None
-        self._helpers: list[tuple[int, int]] = []  # process number, and what is readable once it has ended
-        self._bells: list[int] = []
-        self._ends: list[int] = []  # of a pipe that closes for the helpers when this process ends
+        self._workers: list[tuple[int, int]] = []  # process number, and what is readable once it has ended
+        self._events: list[int] = []
+        self._ends: list[int] = []  # of a pipe that closes for the others when this process ends
         self._waiting: select.poll | None = None
         self._numbers = shared_zeros(1 + MAX_ARGUMENTS, float)
 
@@ -70,23 +70,23 @@ class ProcessPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # They hold nothing but this memory, so there is nothing to ask them for before they go.
-        for process, end in self._helpers:
+        # They hold nothing but this memory, so they can be killed at any moment.
+        for process, end in self._workers:
             with suppress(ProcessLookupError, ChildProcessError):  # where a shell ignores the death of children
                 os.kill(process, signal.SIGKILL)
                 os.waitpid(process, 0)
             os.close(end)
-        for descriptor in (*self._bells, *self._ends):
+        for descriptor in (*self._events, *self._ends):
             os.close(descriptor)
-        self._helpers, self._bells, self._ends = [], [], []
+        self._workers, self._events, self._ends = [], [], []
 
     def start(self, work: Work) -> None:
-        """Start the helpers, who wait for `run` to do their part of `work(part, *numbers)`. Raises WorkerError."""
+        """Start the other processes; each does its part of `work(part, *numbers)` at each `run`. Raises WorkerError."""
         self._work = work
         if self.size == 1:
             return
         try:
-            self._bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_SEMAPHORE) for _ in range(self.size)]
+            self._events = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_SEMAPHORE) for _ in range(self.size)]
             self._ends = list(os.pipe())
             for part in range(1, self.size):
                 self._fork(part)
@@ -95,7 +95,7 @@ class ProcessPool:
                 f"cannot start {self.size - 1} more processes to share the work with: {error.strerror}; "
                 "train with one: --set threads=1"
             ) from None
-        self._watch(self._bells[0], *(end for _, end in self._helpers))
+        self._watch(self._events[0], *(end for _, end in self._workers))
 
     def run(self, *numbers: float) -> None:
         """Do a piece of work together, and return when all have done their part. Raises WorkerError."""
@@ -104,40 +104,40 @@ class ProcessPool:
         self.end()
 
     def begin(self, *numbers: float) -> None:
-        """Let the helpers begin a piece of work. Whoever calls this does part 0 of it, then calls `end`."""
+        """Let the other processes begin a piece of work. The caller does part 0 of it, then calls `end`."""
         self._numbers[0], self._numbers[1 : 1 + len(numbers)] = len(numbers), numbers
         self.barrier(0)
 
     def end(self) -> None:
-        """Return when the helpers have done their part. Raises WorkerError."""
+        """Return when the other processes have done their part. Raises WorkerError."""
         self.barrier(0)
 
     def barrier(self, part: int) -> None:
         """Return when all parts have called this as often as `part` has. Raises WorkerError where one never will."""
         if self.size == 1:
             return
-        for other, bell in enumerate(self._bells):
+        for other, event in enumerate(self._events):
             if other != part:
-                os.eventfd_write(bell, 1)
-        # Each hears every other one once a meeting. Who is early for the next one rings twice, and may be heard in
-        # place of another; but it could only leave this one because that other had come too.
+                os.eventfd_write(event, 1)
+        # Each process takes one count from every other at a barrier. One that is early for the next barrier adds a
+        # second, which may be taken in place of another's; but it could only leave this one when all had come.
         for _ in range(self.size - 1):
-            self._hear(self._bells[part])
+            self._wait(self._events[part])
 
-    def _hear(self, bell: int) -> None:
+    def _wait(self, event: int) -> None:
         assert self._waiting is not None
         while True:
             for _ in range(TRIES):
                 try:
-                    os.eventfd_read(bell)
+                    os.eventfd_read(event)
                     return
                 except BlockingIOError:
                     pass
             ready = [descriptor for descriptor, _ in self._waiting.poll()]
-            if bell not in ready:
-                raise self._left_alone(ready[0])
+            if event not in ready:
+                raise self._worker_error(ready[0])
 
-    def _left_alone(self, end: int) -> WorkerError:
+    def _worker_error(self, end: int) -> WorkerError:
         """Return an error that says why nobody is at the other end."""
         words = os.read(end, 4096).decode(errors="replace")
         return WorkerError(
@@ -153,38 +153,38 @@ class ProcessPool:
     def _fork(self, part: int) -> None:
         end, own = os.pipe()
         with warnings.catch_warnings():
-            # Python warns where other threads run: one might hold a lock that the fork would wait for. A helper only
+            # Python warns where other threads run: one might hold a lock that the fork would wait for. A worker only
             # computes; NumPy, its matrix library and Python take care of their own locks.
             warnings.simplefilter("ignore", DeprecationWarning)
             process = os.fork()
         if process == 0:
             try:
-                self._help(part, own)
+                self._serve(part, own)
             finally:
                 os._exit(1)
         os.close(own)
-        self._helpers.append((process, end))
+        self._workers.append((process, end))
 
-    def _help(self, part: int, own: int) -> None:
-        """Do a part whenever asked, until the process that started the team ends."""
+    def _serve(self, part: int, own: int) -> None:
+        """Do a part whenever asked, until the process that started the pool ends."""
         try:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)  # it is for the other to decide what is to be done
-            gc.disable()  # what is garbage here may be of use there
+                signal.signal(number, signal.SIG_IGN)  # the first process decides what is to be done
+            gc.disable()  # what is garbage here may be of use in the first process
             alive = self._ends[0]
-            _let_go_of_all_but(alive, own, *self._bells)
-            self._watch(self._bells[part], alive)
+            _close_all_but(alive, own, *self._events)
+            self._watch(self._events[part], alive)
             while True:
                 self.barrier(part)
                 self._work(part, *self._numbers[1 : 1 + int(self._numbers[0])].tolist())
                 self.barrier(part)
         except WorkerError:
             pass
-        except BaseException as error:  # whatever it is, the other is to hear of it
+        except BaseException as error:  # whatever it is, the first process must know
             os.write(own, repr(error).encode()[:4096])
 
 
-def _let_go_of_all_but(*kept: int) -> None:
+def _close_all_but(*kept: int) -> None:
     """Close everything else that is open: files, locks and connections of another process would live on here."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in {0, 1, 2}.difference(kept):

@@ -30,7 +30,7 @@ from mnistnet.inference.evaluate import Evaluation, evaluate, forward
 from mnistnet.training import loop
 from mnistnet.training.loop import EpochResult
 from mnistnet.training.metrics import EpochMetrics
-from mnistnet.training.metrics_csv import Table
+from mnistnet.training.metrics_csv import MetricsCsv
 from mnistnet.training.parallel import workers_for
 from mnistnet.training.process_pool import one_blas_thread
 from mnistnet.training.state import State, attach_optimizer, batch_size, blas_description, start
@@ -61,7 +61,7 @@ class Run:
         self.train, self.validation = train, validation
         self.resumed_epoch = state.epoch
         self.blas, self.threads = blas_description(), workers_for(state.config, len(train))
-        self.table = Table(folder / METRICS, COLUMNS)
+        self.table = MetricsCsv(folder / METRICS, COLUMNS)
         self._columns: dict[str, list[Any]] = {name: [] for name in METRIC_NAMES}
 
     @property
