@@ -12,8 +12,8 @@ import numpy.typing as npt
 from mnistnet.data.datasets import WHITE
 from mnistnet.errors import DivergedError, UsageError
 from mnistnet.nn.activations import ACTIVATIONS
-from mnistnet.nn.losses import LOSSES
 from mnistnet.nn.layer_buffers import ForwardCache, Gradients
+from mnistnet.nn.losses import LOSSES
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 
