@@ -17,7 +17,7 @@ Examples:
   mnistnet config
   mnistnet config --list
   mnistnet config 3blue1brown --set epochs=5 > my.yaml
-  mnistnet config --schema > mnistnet.config.schema.json""",
+  mnistnet config --schema > mnistnet.schema.json""",
 )
 @click.argument("file", required=False, type=PATH)
 @set_option

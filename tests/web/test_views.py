@@ -189,7 +189,7 @@ def test_a_network_for_images_of_another_size_is_refused() -> None:
 
 
 def test_the_files_of_the_page_are_in_the_package_and_ask_nobody_else() -> None:
-    folder = ROOT / "mnistnet" / "demo" / "static"
+    folder = ROOT / "mnistnet" / "web" / "static"
     assert {name for name, _ in FILES.values()} == {path.name for path in folder.iterdir()}
     for path in folder.iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
