@@ -27,8 +27,7 @@ from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.data import datasets, registry
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import ImageError
-from mnistnet.inference import calibration
-from mnistnet.inference import ood as doubt
+from mnistnet.inference import calibration, ood
 from mnistnet.inference.evaluate import evaluate, forward
 from mnistnet.nn.network import Network
 from mnistnet.vision import image_file as images
@@ -85,14 +84,16 @@ def honesty(shipped: Checkpoint, test: Examples) -> dict[str, float]:
     confidence, right = shares.max(axis=1), shares.argmax(axis=1) == test.labels
     bins = np.minimum((confidence * 15).astype(int), 14)
     gaps = [abs(float((confidence[bins == b] - right[bins == b]).sum())) for b in range(15)]
-    doubts = doubt.unsure(shipped.network, test.images, confidence, shipped.evidence)
+    doubts = ood.unsure(shipped.network, test.images, (28, 28), confidence, shipped.evidence)
     result = {"calibration_error": sum(gaps) / len(test), "unsure": float(doubts.mean())}
     for name, letters in (("letters", "ACEFGHJKLMNPQRTUVWXYacdefhkmnprtuvwxy"), ("signs", "&%#@+*=?$")):
         pixels = np.stack(
             [images.digit_from_bytes(glyph(letter, size), letter) for letter in letters for size in SIZES]
         )
         confidence = calibration.probabilities(forward(shipped.network, pixels), shipped.temperature).max(axis=1)
-        result[f"{name}_unsure"] = float(doubt.unsure(shipped.network, pixels, confidence, shipped.evidence).mean())
+        result[f"{name}_unsure"] = float(
+            ood.unsure(shipped.network, pixels, (28, 28), confidence, shipped.evidence).mean()
+        )
     return result
 
 

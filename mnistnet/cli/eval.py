@@ -53,7 +53,8 @@ def command(
     several the probabilities are averaged, each network's calibrated by its own temperature.
     """
     from mnistnet.checkpoint import checkpoint
-    from mnistnet.inference.evaluate import evaluate, evaluate_together
+    from mnistnet.inference.classifier import Classifier, evaluate_together
+    from mnistnet.inference.evaluate import evaluate
 
     paths = [find_checkpoint(word) for word in checkpoints]
     loaded, *others = [checkpoint.load(path) for path in paths]
@@ -65,8 +66,8 @@ def command(
     progress = bar(len(examples) * len(paths), "evaluating", " images")
     try:
         if others:
-            networks = [(each.network, each.temperature) for each in (loaded, *others)]
-            result = evaluate_together(networks, examples, progress.update)
+            classifiers = [Classifier.of(each) for each in (loaded, *others)]
+            result = evaluate_together(classifiers, examples, progress.update)
         else:
             result = evaluate(loaded.network, examples, progress.update)
     finally:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli.options import PATH, find_checkpoint, json_option, per_cent
-from mnistnet.errors import DivergedError, ImageError, UsageError
+from mnistnet.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
-    from mnistnet.checkpoint.checkpoint import Checkpoint
+    from mnistnet.inference.classifier import Classifier
     from mnistnet.vision.image_file import Reading
 
 STDIN = "-"
@@ -64,7 +65,7 @@ def command(
     """
     from mnistnet.checkpoint import checkpoint as checkpoints
     from mnistnet.data.registry import MNIST
-    from mnistnet.vision import preprocess as scaling
+    from mnistnet.inference.classifier import Classifier
 
     names = list(_files(images))
     if save_input is not None:
@@ -72,15 +73,15 @@ def command(
             raise UsageError(f"--save-input takes one picture, found {len(names)}")
         if save_input.suffix.lower() != ".png":
             raise UsageError(f"--save-input: expected a file that ends in .png, found {save_input.name}")
-    loaded = checkpoints.load(find_checkpoint(checkpoint, default="best"))
-    if line and loaded.config.dataset != MNIST.name:
-        raise UsageError(f"--line reads digits, and this network knows {loaded.config.dataset}")
+    classifier = Classifier.of(checkpoints.load(find_checkpoint(checkpoint, default="best")))
+    if line and classifier.dataset != MNIST.name:
+        raise UsageError(f"--line reads digits, and this network knows {classifier.dataset}")
     failed = False
     for name in names:
         try:
             content = _content(name)
             shown = "standard input" if name == STDIN else name
-            read = scaling.reading_for(loaded.config.dataset, loaded.shape, content, shown, line=line)
+            read = classifier.read(content, shown, line=line)
         except ImageError as error:
             failed = True
             if as_json:
@@ -88,20 +89,20 @@ def command(
             else:
                 click.echo(f"mnistnet: error: {error}", err=True)
             continue
-        answers = _answers(loaded, read)
+        answers = _answers(classifier, read)
         if as_json:
             click.echo(json.dumps({"file": name} | (_line_as_json(answers) if line else _as_json(answers[0]))))
         else:
-            said = _line_as_text(answers) if line else _as_text(answers[0], top, loaded.labels)
+            said = _line_as_text(answers) if line else _as_text(answers[0], top, classifier.labels)
             click.echo(f"{click.format_filename(name)}: {said}")
         if not line and read.others:
             click.echo(f"{click.format_filename(name)}: holds more than one digit? --line reads them all", err=True)
         if show:
             from mnistnet.cli.terminal import steps_as_text
 
-            click.echo(steps_as_text(read.given, read.ink, read.pixels, loaded.shape), err=as_json)
+            click.echo(steps_as_text(read.given, read.ink, read.pixels, classifier.shape), err=as_json)
         if save_input is not None:
-            _save(save_input, read, loaded.shape)
+            _save(save_input, read, classifier.shape)
     if failed:
         click.get_current_context().exit(1)
 
@@ -128,30 +129,10 @@ def _files(images: tuple[Path, ...]) -> Iterator[str]:
             yield name
 
 
-def _answers(loaded: "Checkpoint", read: "Reading") -> list[dict[str, Any]]:
+def _answers(classifier: "Classifier", read: "Reading") -> list[dict[str, Any]]:
     """Return for each digit of a picture what `--json` says of it, with its box."""
-    import numpy as np
-
-    from mnistnet.inference import calibration
-    from mnistnet.inference import ood as doubt
-    from mnistnet.inference.evaluate import forward
-
-    logits = forward(loaded.network, read.pixels)
-    if not np.isfinite(logits).all():
-        raise DivergedError("this network's answer is not a finite number: its weights are too large to compute with")
-    shares = calibration.probabilities(logits, loaded.temperature)
-    doubts = doubt.unsure(loaded.network, read.pixels, shares.max(axis=1), loaded.evidence)
-    return [
-        {
-            "digit": int(row.argmax()),
-            "label": loaded.labels[int(row.argmax())],
-            "confidence": float(row.max()),
-            "probabilities": row.tolist(),
-            "unsure": bool(doubtful),
-            "box": list(box),
-        }
-        for row, doubtful, box in zip(shares, doubts, read.boxes, strict=True)
-    ]
+    found = zip(classifier.predictions(read.pixels), read.boxes, strict=True)
+    return [asdict(prediction) | {"box": list(box)} for prediction, box in found]
 
 
 def _as_json(answer: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """What a network makes of a set of examples: cost, accuracy and who is confused with whom. Sums divided by N."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mnistnet.data.datasets import WHITE, Examples
-from mnistnet.errors import DataError, DivergedError, UsageError
-from mnistnet.inference.calibration import probabilities
+from mnistnet.errors import DataError, DivergedError
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 
@@ -75,30 +74,11 @@ def evaluate(network: Network, examples: Examples, on_batch: Callable[[int], obj
             f"the network's answer to {bad:,} of {len(examples):,} images is not a finite number: "
             "its weights are too large to compute with; train it again with a lower learning rate"
         )
-    return Evaluation(float(costs.mean(dtype=np.float64)), _confusion(examples, logits), logits)
+    return Evaluation(float(costs.mean(dtype=np.float64)), confusion(examples, logits), logits)
 
 
-def evaluate_together(
-    networks: Sequence[tuple[Network, float | None]],
-    examples: Examples,
-    on_batch: Callable[[int], object] | None = None,
-) -> Evaluation:
-    """Evaluate the mean of several networks' probabilities, each network with its temperature.
-
-    The cost is the cross-entropy of that mean, and `logits` are its logarithm. Raises UsageError where the networks
-    do not take the same images and tell the same classes apart.
-    """
-    ends = {(network.layer_sizes[0], network.layer_sizes[-1]) for network, _ in networks}
-    if len(ends) > 1:
-        shapes = ", ".join(f"{inputs} inputs and {classes} classes" for inputs, classes in sorted(ends))
-        raise UsageError(f"networks can only be averaged if they take the same images: found {shapes}")
-    total = sum(probabilities(forward(network, examples.images, on_batch), heat) for network, heat in networks)
-    logits = np.log(np.maximum(total / len(networks), np.finfo(np.float64).tiny))
-    costs = -logits[np.arange(len(examples)), examples.labels]
-    return Evaluation(float(costs.mean()), _confusion(examples, logits), logits)
-
-
-def _confusion(examples: Examples, logits: Array) -> npt.NDArray[np.int64]:
+def confusion(examples: Examples, logits: Array) -> npt.NDArray[np.int64]:
+    """Return how often each true class (row) was taken for each class (column), by the largest logit."""
     classes = logits.shape[1]
     pairs = examples.labels.astype(np.int64) * classes + logits.argmax(axis=1)
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)

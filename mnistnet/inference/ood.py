@@ -1,9 +1,12 @@
-"""Is it a digit at all? A digit moved or slanted a little is the same digit, and a network is as sure of it as before;
-what only happens to look like one is not.
+"""Out-of-distribution detection: is it a digit at all?
 
-`evidence` is the mean weight of evidence (the largest logit) over such views. Below what nearly all validation digits
-reach (`fit_threshold`), an answer is unsure. The threshold belongs to the network and stands in its checkpoint.
+A digit moved or slanted a little is the same digit, and a network is as sure of it as before; what only happens to look
+like one is not. `max_logit_score` is the mean over such views of the largest logit (the score of Hendrycks et al. 2022,
+"Scaling out-of-distribution detection", averaged). Below what nearly all validation digits reach (`fit_threshold`), an
+answer is unsure. The threshold belongs to the network and stands in its checkpoint.
 """
+
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +15,9 @@ from mnistnet.inference.evaluate import forward
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 
-SIDE = 28
-SHARE_UNSURE = 0.02  # of validation digits
+SHARE_UNSURE = 0.02  # of validation images
 MIN_CONFIDENCE = 0.5  # where a checkpoint has no threshold, and besides it
-MAX_FITTED = 2000  # validation digits; enough for their fiftieth part
+MAX_FITTED = 2000  # validation images; enough for their fiftieth part
 # Linear maps about the centre, then a shift in pixels: four shifts, two turns, two sizes, two slants.
 _TURN = 0.21  # radians, 12 degrees
 MAPS = [
@@ -26,39 +28,47 @@ MAPS = [
 ]
 
 
-def _sources() -> npt.NDArray[np.intp]:
-    """Return for each view and pixel the number of the pixel it shows; SIDE * SIDE is black, outside of the image."""
-    y, x = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2
+@lru_cache(maxsize=8)
+def views(shape: tuple[int, int]) -> npt.NDArray[np.intp]:
+    """Return for each view and pixel of an image of rows x columns which of its pixels is shown there.
+
+    The number after the last pixel's stands for black, outside of the image.
+    """
+    rows, columns = shape
+    y, x = np.indices(shape) - np.array([(rows - 1) / 2, (columns - 1) / 2])[:, None, None]
     tables = []
     for yy, yx, xy, xx, dy, dx in MAPS:
-        rows = np.rint(yy * y + yx * x + dy + (SIDE - 1) / 2).astype(np.intp)
-        columns = np.rint(xy * y + xx * x + dx + (SIDE - 1) / 2).astype(np.intp)
-        inside = (rows >= 0) & (rows < SIDE) & (columns >= 0) & (columns < SIDE)
-        tables.append(np.where(inside, rows * SIDE + columns, SIDE * SIDE).ravel())
+        row = np.rint(yy * y + yx * x + dy + (rows - 1) / 2).astype(np.intp)
+        column = np.rint(xy * y + xx * x + dx + (columns - 1) / 2).astype(np.intp)
+        inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+        tables.append(np.where(inside, row * columns + column, rows * columns).ravel())
     return np.stack(tables)
 
 
-SOURCES = _sources()
-
-
-def evidence(network: Network, images: npt.NDArray[np.uint8]) -> Array:
-    """Return the mean over views of the largest logit, shape (n,), for images of 784 pixels."""
+def max_logit_score(network: Network, images: npt.NDArray[np.uint8], shape: tuple[int, int]) -> Array:
+    """Return the mean over views of the largest logit, shape (n,), for images (n, rows * columns) of this shape."""
     padded = np.pad(images, ((0, 0), (0, 1)))
-    views = [forward(network, padded[:, source]).max(axis=1) for source in SOURCES]
-    result: Array = np.asarray(np.mean(views, axis=0, dtype=np.float64))
+    largest = [forward(network, padded[:, source]).max(axis=1) for source in views(shape)]
+    result: Array = np.asarray(np.mean(largest, axis=0, dtype=np.float64))
     return result
 
 
-def fit_threshold(network: Network, images: npt.NDArray[np.uint8]) -> float | None:
-    """Return the evidence that all but SHARE_UNSURE of validation images reach; None where images have other sizes."""
-    if images.shape[1] != SIDE * SIDE or not len(images):
+def fit_threshold(network: Network, images: npt.NDArray[np.uint8], shape: tuple[int, int]) -> float | None:
+    """Return the score that all but SHARE_UNSURE of validation images reach; None without images in two dimensions."""
+    if min(shape) < 2 or not len(images):
         return None
-    return round(float(np.quantile(evidence(network, images[:MAX_FITTED]), SHARE_UNSURE)), 6)
+    return round(float(np.quantile(max_logit_score(network, images[:MAX_FITTED], shape), SHARE_UNSURE)), 6)
 
 
 def unsure(
-    network: Network, images: npt.NDArray[np.uint8], confidences: Array, threshold: float | None
+    network: Network,
+    images: npt.NDArray[np.uint8],
+    shape: tuple[int, int],
+    confidences: Array,
+    threshold: float | None,
 ) -> npt.NDArray[np.bool_]:
     """Return for each image whether its answer should not be relied on."""
     doubtful = np.asarray(confidences < MIN_CONFIDENCE, bool)
-    return doubtful if threshold is None else doubtful | (evidence(network, images) < threshold)
+    if threshold is None or min(shape) < 2:
+        return doubtful
+    return doubtful | (max_logit_score(network, images, shape) < threshold)

@@ -24,9 +24,8 @@ from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples, Store, split
 from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
-from mnistnet.inference import calibration
-from mnistnet.inference import ood as doubt
-from mnistnet.inference.evaluate import Evaluation, evaluate, forward
+from mnistnet.inference.classifier import Classifier
+from mnistnet.inference.evaluate import Evaluation, evaluate
 from mnistnet.training import loop
 from mnistnet.training.loop import EpochResult
 from mnistnet.training.metrics import EpochMetrics
@@ -98,11 +97,10 @@ class Run:
         """Calibrate the chosen network on the validation images, and read the test images, once."""
         best = checkpoint.load(self.best)
         if self.validation and best.temperature is None:
-            logits = forward(best.network, self.validation.images)
-            temperature = calibration.fit_temperature(logits, self.validation.labels)
-            evidence = doubt.fit_threshold(best.network, self.validation.images)
+            fitted = Classifier.of(best).fitted(self.validation)
+            best = replace(best, temperature=fitted.temperature, evidence=fitted.threshold)
             try:
-                checkpoint.save(self.best, replace(best, temperature=temperature, evidence=evidence))
+                checkpoint.save(self.best, best)
             except CheckpointError as error:
                 raise CheckpointError(f"{error}; training is done and safe: --resume ends it") from None
         test = evaluate(best.network, self.store.examples("test"))

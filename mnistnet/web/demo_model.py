@@ -1,13 +1,13 @@
 """What a demo shows: a network, the names of its classes, and the images to show, to learn from and to be judged by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.config.loader import check_layer_sizes
 from mnistnet.data.datasets import Examples, Store
 from mnistnet.errors import UsageError
 from mnistnet.explain.example_gradient import in_float64
-from mnistnet.nn.network import Network
+from mnistnet.inference.classifier import Classifier
 from mnistnet.vision.image_file import SIDE
 
 EVAL_IMAGES = 1000  # test images that accuracy on the page is measured on
@@ -15,15 +15,13 @@ EVAL_IMAGES = 1000  # test images that accuracy on the page is measured on
 
 @dataclass(frozen=True)
 class DemoModel:
-    """`network` computes in float64, as `explain` does, and is never changed; visitors teach copies of it.
+    """`classifier` computes in float64, as `explain` does, and is never changed; visitors teach copies of its network.
 
     `judges` are EVAL_IMAGES of the `test` images, spread evenly over them: their second half is the easier one.
     """
 
     name: str
-    network: Network
-    temperature: float | None
-    labels: tuple[str, ...]
+    classifier: Classifier
     train: Examples
     test: Examples
     judges: Examples
@@ -39,4 +37,6 @@ def prepare(name: str, loaded: Checkpoint, store: Store) -> DemoModel:
     train, test = store.examples("train"), store.examples("test")
     step = max(1, len(test) // EVAL_IMAGES)
     judges = Examples(test.images[::step][:EVAL_IMAGES], test.labels[::step][:EVAL_IMAGES])
-    return DemoModel(name, in_float64(loaded.network), loaded.temperature, store.spec.labels, train, test, judges)
+    classifier = Classifier.of(loaded)
+    classifier = replace(classifier, network=in_float64(classifier.network))
+    return DemoModel(name, classifier, train, test, judges)

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.errors import DivergedError, ImageError, MnistnetError, UsageError
-from mnistnet.vision.image_file import digit_from_bytes
 from mnistnet.web import fine_tune as teaching
 from mnistnet.web import messages
 from mnistnet.web import views as thinking
@@ -77,14 +76,14 @@ class Api:
 
     def describe(self, message: messages.Describe) -> dict[str, Any]:
         """Say what is shown."""
-        network = self._exhibit.network
+        network = self._exhibit.classifier.network
         return {
             "name": self._exhibit.name,
             "layer_sizes": list(network.layer_sizes),
             "activation": network.activation.__name__.lower(),
             "quadratic": network.loss.has_activation_derivative,
             "parameters": network.parameters.size,
-            "labels": list(self._exhibit.labels),
+            "labels": list(self._exhibit.classifier.labels),
             "judges": len(self._exhibit.judges),
             "batch": teaching.BATCH,
         }
@@ -102,13 +101,16 @@ class Api:
         if (message.picture is None) == (message.pixels is None):
             raise UsageError("expected either picture or pixels")
         pixels = self._seen(message.picture) if message.pixels is None else _image(message.pixels)
-        network = self._sessions.network(message.session)
-        return {"pixels": pixels.tobytes(), **thinking.think(network, pixels, self._exhibit.temperature)}
+        classifier = self._exhibit.classifier
+        if message.session is not None:
+            classifier = classifier.with_network(self._sessions.network(message.session))
+        return {"pixels": pixels.tobytes(), **thinking.think(classifier, pixels)}
 
     def _seen(self, picture: bytes | None) -> npt.NDArray[np.uint8]:
         # One at a time: a large picture takes a few hundred MB while it is decoded.
         with self._one_picture:
-            return digit_from_bytes(picture or b"", "your picture")
+            seen: npt.NDArray[np.uint8] = self._exhibit.classifier.read(picture or b"", "your picture").pixels[0]
+            return seen
 
     def wish(self, message: messages.Wish) -> dict[str, Any]:
         """Return the backward pass."""
@@ -123,8 +125,8 @@ class Api:
     def learn(self, message: messages.Learn) -> dict[str, Any]:
         """Teach the visitor's copy, and return how good it is then, with its session."""
         pixels, exhibit = _image(message.pixels), self._exhibit
-        if message.label >= len(exhibit.labels):
-            raise UsageError(f"label {message.label}: expected 0 to {len(exhibit.labels) - 1}")
+        if message.label >= len(exhibit.classifier.labels):
+            raise UsageError(f"label {message.label}: expected 0 to {len(exhibit.classifier.labels) - 1}")
         with self._sessions.lesson(message.session) as (session, network, random):
             if message.at_random:
                 batches = teaching.at_random(exhibit.train, random, message.times)
@@ -147,7 +149,7 @@ def create_app(exhibit: DemoModel, hosts: "Hosts") -> "Flask":
     app = Flask("mnistnet.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.merge_slashes = False
-    api = Api(exhibit, Sessions(exhibit.network))
+    api = Api(exhibit, Sessions(exhibit.classifier.network))
     folder = resources.files("mnistnet.web") / "static"
     files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in FILES.items()}
 

@@ -3,15 +3,15 @@
 Of a layer with more than MAX_NEURONS neurons the most active are shown. Every number is one that `explain` gives.
 """
 
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mnistnet.errors import DivergedError
 from mnistnet.explain.example_gradient import Nudges, as_inputs, of_example, three_ways
-from mnistnet.inference.calibration import probabilities
+from mnistnet.inference.classifier import Classifier
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 
@@ -21,16 +21,15 @@ PIXELS = 8  # lines from the pixels to a neuron, the strongest
 Indices = npt.NDArray[np.intp]
 
 
-def think(network: Network, pixels: npt.NDArray[np.uint8], temperature: float | None) -> dict[str, Any]:
+def think(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> dict[str, Any]:
     """Return the forward pass of an image of shape (pixels,). Raises DivergedError.
 
     `lines[0]` are, for each neuron shown, its strongest [pixel, weight times pixel]; `lines[l]` a row for each neuron
     shown of layer l + 1, with weight times activation for each neuron shown before it.
     """
-    inputs = as_inputs(pixels)
+    (prediction,) = classifier.predictions(pixels[None])
+    network, inputs = classifier.network, as_inputs(pixels)
     cache = network.forward(inputs[None], network.forward_cache(1))
-    if not np.isfinite(cache.logits).all():
-        raise DivergedError("the network's answer is not a finite number: its weights are too large to compute with")
     activations = [a[0] for a in cache.activations[1:]]
     neurons = [shown(a) for a in activations[:-1]] + [np.arange(len(activations[-1]))]
     lines: list[Any] = [_strongest_pixels(network.weights[0][neurons[0]] * inputs)]
@@ -38,12 +37,9 @@ def think(network: Network, pixels: npt.NDArray[np.uint8], temperature: float | 
         before = neurons[layer - 1]
         weights = network.weights[layer][np.ix_(neurons[layer], before)]
         lines.append((weights * activations[layer - 1][before]).tolist())
-    shares = probabilities(cache.logits, temperature)[0]
-    digit = int(cache.logits[0].argmax())
     return {
-        "digit": digit,
-        "confidence": float(shares[digit]),
-        "probabilities": shares.tolist(),
+        **asdict(prediction),
+        "calibrated": classifier.calibrated,
         "layers": [
             {"size": len(a), "neurons": rows.tolist(), "activations": a[rows].tolist()}
             for a, rows in zip(activations, neurons, strict=True)

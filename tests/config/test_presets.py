@@ -28,7 +28,8 @@ def test_an_installed_package_has_them_inside_itself(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "mnistnet", installed / "mnistnet", ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
     shutil.copytree(ROOT / "configs", installed / "mnistnet" / "configs")
     (installed / "configs").mkdir()  # another package's
-    code = f"import sys; sys.path[0] = {str(installed)!r}; from mnistnet.config import presets; print(presets.path('default'))"
+    code = f"import sys; sys.path[0] = {str(installed)!r}; "
+    code += "from mnistnet.config import presets; print(presets.path('default'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()) == installed / "mnistnet" / "configs" / "default.yaml"
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import UsageError
 from mnistnet.inference import calibration
-from mnistnet.inference.evaluate import evaluate, evaluate_together, forward
+from mnistnet.inference.classifier import Classifier, evaluate_together
+from mnistnet.inference.evaluate import evaluate, forward
 from mnistnet.nn.network import Network
 from mnistnet.util.rng import Use, generator
 
@@ -29,10 +31,18 @@ def some_network(seed: int, sizes: tuple[int, ...] = (784, 20, 10)) -> Network:
     return network
 
 
+DIGITS = tuple("0123456789")
+
+
+def classifier(network: Network, temperature: float | None = None, **others: Any) -> Classifier:
+    facts: dict[str, Any] = {"dataset": "mnist", "labels": DIGITS[: network.layer_sizes[-1]], "shape": (28, 28)}
+    return Classifier(network, **facts | others, temperature=temperature)
+
+
 def test_the_probabilities_are_averaged_each_with_its_own_temperature(mnist_test: Examples) -> None:
     few = mnist_test.take(np.arange(1500))
     one, two = some_network(1), some_network(2)
-    together = evaluate_together([(one, 0.5), (two, None)], few)
+    together = evaluate_together([classifier(one, 0.5), classifier(two)], few)
     means = (
         calibration.probabilities(forward(one, few.images), 0.5)
         + calibration.probabilities(forward(two, few.images), None)
@@ -44,14 +54,18 @@ def test_the_probabilities_are_averaged_each_with_its_own_temperature(mnist_test
 
 def test_a_network_averaged_with_itself_answers_as_alone(mnist_test: Examples) -> None:
     few, network = mnist_test.take(np.arange(500)), some_network(3)
-    together = evaluate_together([(network, None), (network, None)], few)
+    together = evaluate_together([classifier(network), classifier(network)], few)
     assert np.array_equal(together.confusion, evaluate(network, few).confusion)
 
 
 def test_networks_of_other_classes_cannot_be_averaged(mnist_test: Examples) -> None:
     few = mnist_test.take(np.arange(10))
-    with pytest.raises(UsageError, match="784 inputs and 10 classes, 784 inputs and 12 classes"):
-        evaluate_together([(some_network(1), None), (some_network(1, (784, 12)), None)], few)
+    with pytest.raises(UsageError, match=r"same images: found 784 and 9 pixels"):
+        evaluate_together([classifier(some_network(1)), classifier(some_network(1, (9, 10)))], few)
+    with pytest.raises(UsageError, match=r"found mnist \(0, 1, 2.*\) and fashion \(0, 1"):
+        evaluate_together([classifier(some_network(1)), classifier(some_network(2), dataset="fashion")], few)
+    with pytest.raises(UsageError, match=r"mnist \(a, b"):
+        evaluate_together([classifier(some_network(1)), classifier(some_network(2), labels=tuple("abcdefghij"))], few)
 
 
 def test_eval_of_several_checkpoints_is_one_result(mnist_dir: Path) -> None:

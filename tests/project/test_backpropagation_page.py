@@ -96,7 +96,9 @@ def test_every_output_on_the_page_is_there_and_all_of_the_story_is_told() -> Non
 
 
 def test_the_lines_of_code_on_the_page_are_those_of_the_network() -> None:
-    source = {line.strip() for line in (ROOT / "mnistnet" / "nn" / "network.py").read_text(encoding="utf-8").splitlines()}
+    source = {
+        line.strip() for line in (ROOT / "mnistnet" / "nn" / "network.py").read_text(encoding="utf-8").splitlines()
+    }
     quoted = [line for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
     assert [line for line in quoted if line not in source] == []
     assert {f"BP{number}" for number in range(1, 5)} == set(re.findall(r"# (BP\d)", " ".join(quoted)))

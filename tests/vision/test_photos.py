@@ -17,7 +17,7 @@ from mnistnet.checkpoint import checkpoint
 from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
-from mnistnet.inference import ood as doubt
+from mnistnet.inference import ood
 from mnistnet.inference.evaluate import forward
 from mnistnet.vision import image_file as images
 from tests.photos import PHOTOS
@@ -157,13 +157,13 @@ def test_a_picture_of_several_digits_without_line_gets_a_hint(clear: Examples) -
 def test_most_letters_are_unsure_and_nearly_all_digits_are_not(best: Checkpoint, mnist_test: Examples) -> None:
     few = mnist_test.images[:1000]
     ones = np.ones(len(few))
-    assert doubt.unsure(best.network, few, ones, best.evidence).mean() < 0.05
+    assert ood.unsure(best.network, few, (28, 28), ones, best.evidence).mean() < 0.05
     letters = []
     for letter in "EFGHKMNPRWXaehkmrwx":
         sheet = Image.new("L", (120, 120), 255)
         ImageDraw.Draw(sheet).text((60, 60), letter, font=ImageFont.load_default(70), anchor="mm", fill=0)
         letters.append(images.digit_from_bytes(saved(sheet), letter))
-    assert doubt.unsure(best.network, np.stack(letters), ones[: len(letters)], best.evidence).mean() > 0.6
+    assert ood.unsure(best.network, np.stack(letters), (28, 28), ones[: len(letters)], best.evidence).mean() > 0.6
 
 
 def test_what_is_unsure_is_said_without_a_percentage() -> None:
@@ -178,15 +178,15 @@ def test_what_is_unsure_is_said_without_a_percentage() -> None:
 
 def test_without_a_threshold_only_low_confidence_is_unsure(best: Checkpoint, clear: Examples) -> None:
     shares = np.array([0.4, 0.6])
-    assert doubt.unsure(best.network, clear.images[:2], shares, None).tolist() == [True, False]
+    assert ood.unsure(best.network, clear.images[:2], (28, 28), shares, None).tolist() == [True, False]
 
 
 def test_views_move_an_image_and_bring_nothing_in_from_the_other_side() -> None:
     image = np.arange(784, dtype=np.uint16).reshape(28, 28)
-    left = np.append(image.ravel(), 9999)[doubt.SOURCES[0]].reshape(28, 28)
+    left = np.append(image.ravel(), 9999)[ood.views((28, 28))[0]].reshape(28, 28)
     assert np.array_equal(left[:, :-1], image[:, 1:])
     assert (left[:, -1] == 9999).all()
-    assert len(doubt.SOURCES) == 10
+    assert len(ood.views((28, 28))) == 10
 
 
 # --- Where pictures come from, and what is shown of them --------------------------------------------------------------

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mnistnet.explain.example_gradient import in_float64
+from mnistnet.inference.classifier import Classifier
 from mnistnet.web.demo_model import DemoModel
 from mnistnet.web.server import HEADERS, MAX_BODY, Hosts, create_app, is_loopback
 from tests.demo import Served, served
@@ -28,7 +29,7 @@ BLACK = base64.b64encode(bytes(784)).decode()
 def client_of(hosts: Hosts | None = None) -> FlaskClient:
     network = in_float64(small((784, 4, 3, 10), "relu", "quadratic", spread=0.1))
     images = some_examples(784, 10, 120)
-    shown = DemoModel("small", network, None, tuple("0123456789"), images, images, images)
+    shown = DemoModel("small", Classifier(network, "mnist", tuple("0123456789"), (28, 28)), images, images, images)
     return create_app(shown, hosts or Hosts("127.0.0.1", 8000)).test_client()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image, ImageDraw
 
 from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
@@ -22,6 +23,8 @@ from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, UsageError
 from mnistnet.explain import batch_gradient as averaging
 from mnistnet.explain.example_gradient import in_float64, of_example
+from mnistnet.inference.classifier import Classifier
+from mnistnet.nn.network import Network
 from mnistnet.web import demo_model as exhibits
 from mnistnet.web import fine_tune as teaching
 from mnistnet.web import views as thinking
@@ -39,15 +42,12 @@ Post = Callable[..., Any]
 def exhibit(mnist_train: Examples, mnist_test: Examples) -> DemoModel:
     loaded = checkpoint.load(pretrained.path("3blue1brown"))
     judges = Examples(mnist_test.images[::10], mnist_test.labels[::10])
-    return DemoModel(
-        "3blue1brown",
-        in_float64(loaded.network),
-        loaded.temperature,
-        tuple("0123456789"),
-        mnist_train,
-        mnist_test,
-        judges,
-    )
+    classifier = replace(Classifier.of(loaded), network=in_float64(loaded.network))
+    return DemoModel("3blue1brown", classifier, mnist_train, mnist_test, judges)
+
+
+def digits(network: Network) -> Classifier:
+    return Classifier(network, "mnist", tuple("0123456789"), (28, 28))
 
 
 @pytest.fixture
@@ -101,9 +101,58 @@ def test_the_answer_is_that_of_predict_and_a_picture_goes_the_same_way(
     assert post("think", pixels=base64.b64decode(thought["pixels"])) == thought
 
 
+def post_to(shown: DemoModel, name: str, **message: Any) -> Any:
+    client = create_app(shown, Hosts("127.0.0.1", 8000)).test_client()
+    headers = {"Host": "127.0.0.1:8000", "Content-Type": "application/json"}
+    return client.post(f"/api/{name}", data=json.dumps(message), headers=headers).get_json()
+
+
+def test_a_scribble_is_as_unsure_on_the_page_as_in_predict(post: Post) -> None:
+    drawing, random = Image.new("L", (100, 100), 255), np.random.default_rng(2)
+    corners = [tuple(map(int, random.integers(8, 92, 2))) for _ in range(9)]
+    ImageDraw.Draw(drawing).line(corners, fill=0, width=7)
+    drawing.save("scribble.png")
+    said = CliRunner().invoke(cli, ["predict", "scribble.png", "--checkpoint", "3blue1brown", "--json"]).stdout
+    thought = post("think", picture=Path("scribble.png").read_bytes())
+    assert json.loads(said)["unsure"] is True
+    assert thought["unsure"] is True
+    assert thought["confidence"] > 0.8  # so it is not the confidence that tells
+    assert thought["calibrated"] is True
+
+
+def test_pictures_of_another_data_set_are_prepared_as_predict_prepares_them(mnist_test: Examples) -> None:
+    network = in_float64(small((784, 4, 10), "relu", "cross_entropy", spread=0.1))
+    clothes = Classifier(network, "fashion_mnist", tuple(f"class {n}" for n in range(10)), (28, 28))
+    picture = np.zeros((28, 28), np.uint8)
+    picture[1:9, 2:27] = 200  # nothing like a digit, and off the centre: it must come through unchanged
+    shown = DemoModel("clothes", clothes, mnist_test, mnist_test, mnist_test)
+    answer = post_to(shown, "think", picture=base64.b64encode(png(picture)).decode())
+    assert base64.b64decode(answer["pixels"]) == picture.tobytes()
+    assert answer["label"] == f"class {answer['digit']}"
+
+
+def test_a_copy_that_was_taught_is_not_calibrated_by_the_originals_temperature(mnist_test: Examples) -> None:
+    network = in_float64(small((784, 4, 10), "relu", "cross_entropy", spread=0.1))
+    untrained = replace(digits(network), temperature=49.99, threshold=1e6)
+    shown = DemoModel("untrained", untrained, mnist_test, mnist_test, mnist_test.take(np.arange(50)))
+    client = create_app(shown, Hosts("127.0.0.1", 8000)).test_client()
+    headers = {"Host": "127.0.0.1:8000", "Content-Type": "application/json"}
+    pixels = base64.b64encode(mnist_test.images[0].tobytes()).decode()
+
+    def ask(name: str, **message: Any) -> Any:
+        return client.post(f"/api/{name}", data=json.dumps({"pixels": pixels} | message), headers=headers).get_json()
+
+    assert ask("think")["confidence"] < 0.2
+    session = ask("learn", label=7, rate=0.5, times=50)["session"]
+    taught = ask("think", session=session)
+    assert taught["digit"] == 7
+    assert taught["confidence"] > 0.9
+    assert (taught["calibrated"], taught["unsure"]) == (False, False)
+
+
 def test_lines_are_weight_times_activation_and_add_up_to_what_arrives_at_a_neuron(mnist_test: Examples) -> None:
     network = in_float64(small((784, 5, 4, 10), "tanh", "quadratic"))
-    thought = thinking.think(network, mnist_test.images[0], None)
+    thought = thinking.think(digits(network), mnist_test.images[0])
     first, second, output = (np.array(layer["activations"]) for layer in thought["layers"])
     assert np.tanh(np.sum(thought["lines"][1], axis=1) + network.biases[1]) == pytest.approx(second)
     assert np.shape(thought["lines"][2]) == (10, 4)
@@ -117,7 +166,7 @@ def test_lines_are_weight_times_activation_and_add_up_to_what_arrives_at_a_neuro
 
 def test_of_a_large_layer_the_most_active_neurons_are_shown(mnist_test: Examples) -> None:
     network = in_float64(small((784, 40, 30, 10), "relu", "cross_entropy", spread=0.1))
-    thought = thinking.think(network, mnist_test.images[0], 1.5)
+    thought = thinking.think(digits(network), mnist_test.images[0])
     every = [layer.activations for layer in of_example(network, mnist_test.images[0], 3).layers]
     for layer, activations in zip(thought["layers"][:-1], every[:-1], strict=True):
         assert layer["neurons"] == sorted(layer["neurons"])
@@ -178,7 +227,7 @@ def test_the_judges_are_a_thousand_spread_over_the_test_images(mnist_test: Examp
     shown = exhibits.prepare("best", loaded, datasets.store(registry.MNIST, ROOT / "data"))
     assert len(shown.judges) == 1000
     assert (shown.judges.images == mnist_test.images[::10]).all()
-    assert shown.network.dtype == np.float64
+    assert shown.classifier.network.dtype == np.float64
 
 
 def test_a_network_for_images_of_another_size_is_refused() -> None:

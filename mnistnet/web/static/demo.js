@@ -499,9 +499,12 @@ function showAnswer() {
   if (!thought) return $("answer").replaceChildren(el("span", { class: "quiet" }, "No digit yet."));
   const order = [...thought.probabilities.keys()].sort((a, b) => thought.probabilities[b] - thought.probabilities[a]);
   const answer = [el("b", {}, nameOf(thought.digit)), ` ${percent(thought.confidence)}`];
-  const sure = thought.confidence >= 0.6;
-  const other = sure ? "" : `, or ${nameOf(order.find((d) => d !== thought.digit))}?`;
-  $("answer").replaceChildren(sure ? "It reads " : "It hesitates: ", ...answer, other);
+  if (thought.unsure) {
+    // A percentage would lend weight to what the network has never seen.
+    const perhaps = order.slice(0, 2).map((d) => nameOf(d)).join(", or ");
+    return $("answer").replaceChildren("Unsure: unlike what it has learned; perhaps ", el("b", {}, perhaps));
+  }
+  $("answer").replaceChildren("It reads ", ...answer, thought.calibrated ? "" : el("span", { class: "quiet" }, " (not calibrated)"));
 }
 
 function showLegend(current) {

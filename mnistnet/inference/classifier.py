@@ -1,0 +1,138 @@
+"""The one place that answers: a network, how a picture becomes its input, how sure it is, and whether it should answer.
+
+`predict`, `eval`, the page and the Python API ask a `Classifier` and have no thresholds of their own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistnet.checkpoint.checkpoint import Checkpoint
+from mnistnet.data.datasets import Examples
+from mnistnet.errors import DivergedError, UsageError
+from mnistnet.inference import ood
+from mnistnet.inference.calibration import fit_temperature, probabilities
+from mnistnet.inference.evaluate import Evaluation, confusion, forward
+from mnistnet.nn.network import Network
+from mnistnet.util.arrays import Array
+from mnistnet.vision.image_file import Reading
+from mnistnet.vision.preprocess import reading_for
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of one image: a class and its name, and `probabilities` of all classes.
+
+    `unsure`: the image is unlike what the network has learned, or no class is likely, so do not rely on the answer.
+    """
+
+    digit: int
+    label: str
+    confidence: float
+    probabilities: tuple[float, ...]
+    unsure: bool
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network with all it takes to use it.
+
+    `dataset`: the name of what it learned from; `labels`: of its classes; `shape`: rows and columns of its images.
+    `temperature` calibrates its confidences (None: they are not calibrated), `threshold` is the score below which an
+    image is not what it has learned (None: unknown).
+    """
+
+    network: Network
+    dataset: str
+    labels: tuple[str, ...]
+    shape: tuple[int, int]
+    temperature: float | None = None
+    threshold: float | None = None
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Self:
+        """Return the classifier in a checkpoint."""
+        return cls(
+            network=checkpoint.network,
+            dataset=checkpoint.config.dataset,
+            labels=checkpoint.labels,
+            shape=checkpoint.shape,
+            temperature=checkpoint.temperature,
+            threshold=checkpoint.evidence,
+        )
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether its confidences were fitted on validation images."""
+        return self.temperature is not None
+
+    def with_network(self, network: Network) -> Self:
+        """Return a classifier of a changed network, which nothing that was fitted to the old one fits."""
+        return replace(self, network=network, temperature=None, threshold=None)
+
+    def fitted(self, validation: Examples) -> Self:
+        """Return a classifier whose confidences and threshold are fitted on validation images."""
+        temperature = fit_temperature(forward(self.network, validation.images), validation.labels)
+        threshold = ood.fit_threshold(self.network, validation.images, self.shape)
+        return replace(self, temperature=temperature, threshold=threshold)
+
+    def read(self, content: bytes, name: str, *, line: bool = False) -> Reading:
+        """Return what the network sees in the bytes of a picture: one image, or with `line` a row of digits.
+
+        Raises ImageError, which calls the picture `name`.
+        """
+        return reading_for(self.dataset, self.shape, content, name, line=line)
+
+    def probabilities(self, images: npt.NDArray[np.uint8], on_batch: Callable[[int], object] | None = None) -> Array:
+        """Return how likely each class is for images (n, pixels): float64 (n, classes). Raises DivergedError."""
+        logits = forward(self.network, images, on_batch)
+        if not np.isfinite(logits).all():
+            raise DivergedError(
+                "this network's answer is not a finite number: its weights are too large to compute with"
+            )
+        return probabilities(logits, self.temperature)
+
+    def predictions(self, images: npt.NDArray[np.uint8]) -> list[Prediction]:
+        """Return what it says of each of the images (n, pixels). Raises DivergedError."""
+        rows = self.probabilities(images)
+        doubtful = ood.unsure(self.network, images, self.shape, rows.max(axis=1), self.threshold)
+        found = []
+        for row, unsure in zip(rows, doubtful, strict=True):
+            digit = int(row.argmax())
+            found.append(Prediction(digit, self.labels[digit], float(row[digit]), tuple(row.tolist()), bool(unsure)))
+        return found
+
+
+def evaluate_together(
+    classifiers: Sequence[Classifier], examples: Examples, on_batch: Callable[[int], object] | None = None
+) -> Evaluation:
+    """Evaluate the mean of several classifiers' probabilities, each calibrated by its own temperature.
+
+    The cost is the cross-entropy of that mean, and `logits` are its logarithm. Raises UsageError unless all learned
+    the same classes from the same kind of images.
+    """
+    first = classifiers[0]
+    for other in classifiers[1:]:
+        if first.network.layer_sizes[0] != other.network.layer_sizes[0]:
+            raise UsageError(
+                "networks can only be averaged if they take the same images: "
+                f"found {first.network.layer_sizes[0]} and {other.network.layer_sizes[0]} pixels"
+            )
+        if (Path(first.dataset).name, first.labels) != (Path(other.dataset).name, other.labels):
+            raise UsageError(
+                "networks can only be averaged if they learned the same data set and classes: "
+                f"found {_classes(first)} and {_classes(other)}"
+            )
+    total = sum(each.probabilities(examples.images, on_batch) for each in classifiers)
+    logits = np.log(np.maximum(total / len(classifiers), np.finfo(np.float64).tiny))
+    costs = -logits[np.arange(len(examples)), examples.labels]
+    return Evaluation(float(costs.mean()), confusion(examples, logits), logits)
+
+
+def _classes(classifier: Classifier) -> str:
+    names = ", ".join(classifier.labels[:10]) + (", ..." if len(classifier.labels) > 10 else "")
+    return f"{classifier.dataset} ({names})"
