@@ -96,11 +96,12 @@ def _serve(app: "Flask", listener: socket.socket) -> threading.Thread:
     """Serve the page from threads that end with the program."""
     import logging
 
-    from mnistnet.web.connections import Server
-    from mnistnet.web.server import takes_long
+    import waitress
+
+    from mnistnet.web.server import LIMITS
 
     logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it would report that visitors come and go
-    server = Server(app, listener, takes_long)
+    server = waitress.create_server(app, sockets=[listener], **LIMITS)
     thread = threading.Thread(target=server.run, name="mnistnet-demo", daemon=True)
     thread.start()
     return thread

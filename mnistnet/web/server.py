@@ -30,6 +30,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20  # bytes
+LIMITS: dict[str, Any] = {  # for waitress, which says what each means
+    "threads": 4,
+    "connection_limit": 250,
+    "channel_timeout": 30,  # seconds without a byte
+    "cleanup_interval": 5,  # seconds between two looks for such connections
+    "channel_request_lookahead": 0,
+    "max_request_header_size": 1 << 16,  # a browser sends the cookies of every server that this machine has ever had
+    "max_request_body_size": 4 * MAX_BODY,  # up to here the page's own words are better
+    "asyncore_use_poll": True,  # select knows no file numbers above 1,023
+    "ident": None,
+}
 FILES = {
     "/": ("index.html", "text/html"),
     "/demo.css": ("demo.css", "text/css"),
@@ -209,16 +220,6 @@ def create_app(exhibit: DemoModel, hosts: "Hosts") -> "Flask":
         return answer(500, {"error": "internal error; the terminal that serves this page says more"})
 
     return app
-
-
-def takes_long(path: str, body: bytes) -> bool:
-    """Return whether a request is one that may take a second: a lesson, a judgement, or a picture to read."""
-    if path != "/api/think":
-        return path in ("/api/judge", "/api/learn")
-    try:
-        return msgspec.json.decode(body, type=messages.Think).picture is not None
-    except NOT_A_MESSAGE:
-        return False
 
 
 def _image(pixels: bytes | None) -> npt.NDArray[np.uint8]:
