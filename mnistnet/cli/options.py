@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet import pretrained
-from mnistnet.errors import CheckpointError, UsageError
+from mnistnet.checkpoint.find import LAST_RUN, expanded, find
+from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
     from mnistnet.data.datasets import Store
-
-LAST_RUN = "last-run"
 
 
 class UserPath(click.Path):
@@ -28,14 +27,6 @@ class UserPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return what was typed as a path."""
         return expanded(Path(os.fsdecode(super().convert(value, param, ctx))))
-
-
-def expanded(path: Path) -> Path:
-    """Return a path with ~ replaced by the home folder; "~name" without such a user is a file's name."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
 
 
 PATH = UserPath()
@@ -74,14 +65,12 @@ def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def open_store(dataset: str, data_dir: Path | None, mirrors: tuple[str, ...]) -> "Store":
     """Return the store of a data set, with a progress bar for what it has to fetch; or of a folder of one's own."""
     from mnistnet.config import loader as config
-    from mnistnet.data import datasets, own_data
+    from mnistnet.data import own_data
     from mnistnet.data.registry import DATASETS
 
-    if own_data.is_path(dataset):
-        return own_data.open_folder(expanded(Path(dataset)))
-    if dataset not in DATASETS:
+    if not own_data.is_path(dataset) and dataset not in DATASETS:
         raise UsageError(f"dataset: {config.expected_dataset(dataset)}, found {dataset}")
-    return datasets.store(DATASETS[dataset], data_dir, mirrors, DownloadBar())
+    return own_data.open_store(dataset, data_dir, mirrors, DownloadBar())
 
 
 class DownloadBar:
@@ -126,24 +115,12 @@ def find_checkpoint(word: str | None, default: str | None = None) -> Path:
 
     Without a word it is `default`, which is said on stderr. A path of the same name as a shipped network is `./NAME`.
     """
-    from mnistnet.training import run as runs
-
-    if word is None:
-        path = find_checkpoint(default or LAST_RUN)
-        shown = f"{default}, which comes with the package" if default in pretrained.NAMES else path
-        click.echo(f"using {shown}", err=True)
-        return path
-    if word in pretrained.NAMES:
-        return pretrained.path(word)
-    if word != LAST_RUN:
-        path = expanded(Path(word))
-        return path / runs.BEST if path.is_dir() and (path / runs.BEST).exists() else path
-    newest = runs.newest()
-    if newest is None:
-        raise CheckpointError(
-            "no runs/*/best.npz here: train a network first with `mnistnet train`, or name a checkpoint"
-        )
-    return newest
+    if word is not None:
+        return find(word)
+    path = find(default or LAST_RUN)
+    shown = f"{default}, which comes with the package" if default in pretrained.NAMES else path
+    click.echo(f"using {shown}", err=True)
+    return path
 
 
 def per_cent(share: float, digits: int = 1) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mnistnet import pretrained
-from mnistnet.cli.options import LAST_RUN, PATH, bar, data_options, find_checkpoint, open_store
+from mnistnet.checkpoint.find import LAST_RUN
+from mnistnet.cli.options import PATH, bar, data_options, find_checkpoint, open_store
 
 if TYPE_CHECKING:
     from mnistnet.checkpoint.checkpoint import Checkpoint

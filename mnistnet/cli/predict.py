@@ -81,7 +81,7 @@ def command(
         try:
             content = _content(name)
             shown = "standard input" if name == STDIN else name
-            read = classifier.read(content, shown, line=line)
+            read = classifier.prepare(content, shown, line=line)
         except ImageError as error:
             failed = True
             if as_json:

@@ -9,17 +9,22 @@ the classes, a line each; without it they are called 0, 1, 2, ...
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from mnistnet.data import idx
+from mnistnet.data import datasets, idx
 from mnistnet.data.datasets import GZIP, Examples, Store, checked
 from mnistnet.data.registry import DATASETS, NAMES, DatasetSpec, RemoteFile
-from mnistnet.errors import DataError
+from mnistnet.errors import DataError, UsageError
 from mnistnet.util.atomic_files import reason
+
+if TYPE_CHECKING:
+    from mnistnet.data.download import Progress
 
 CLASSES = "classes.txt"
 MAX_CLASSES = 256  # a label is a byte
@@ -60,6 +65,24 @@ class OwnStore(Store):
     def states(self) -> dict[str, str]:
         """Return "read" for each file: nobody has published what it should hold."""
         return dict.fromkeys(self.digests, "read")
+
+
+def open_store(
+    dataset: str,
+    data_dir: Path | None = None,
+    mirrors: Sequence[str] = (),
+    on_progress: "Progress | None" = None,
+) -> Store:
+    """Return the store of a published data set by its name, or of a folder of one's own by its path.
+
+    Raises UsageError for a word that is neither, DataError for a folder that cannot be used.
+    """
+    if is_path(dataset):
+        return open_folder(Path(dataset).expanduser())
+    if dataset not in DATASETS:
+        names = ", ".join(DATASETS)
+        raise UsageError(f"dataset: expected {names}, or the path of a folder of your own, found {dataset}")
+    return datasets.store(DATASETS[dataset], data_dir, mirrors, on_progress)
 
 
 def open_folder(path: Path) -> OwnStore:

@@ -80,7 +80,7 @@ class Classifier:
         threshold = ood.fit_threshold(self.network, validation.images, self.shape)
         return replace(self, temperature=temperature, threshold=threshold)
 
-    def read(self, content: bytes, name: str, *, line: bool = False) -> Reading:
+    def prepare(self, content: bytes, name: str, *, line: bool = False) -> Reading:
         """Return what the network sees in the bytes of a picture: one image, or with `line` a row of digits.
 
         Raises ImageError, which calls the picture `name`.

@@ -11,7 +11,7 @@ which starts from `last.npz` and does any epoch that is not in it again, with th
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 
 from mnistnet.checkpoint import checkpoint
 from mnistnet.checkpoint.checkpoint import Checkpoint
+from mnistnet.checkpoint.find import BEST as BEST
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples, Store, split
@@ -38,7 +39,7 @@ from mnistnet.util.locks import locked
 
 log = logging.getLogger(__name__)
 
-CONFIG, METRICS, LAST, BEST = "config.yaml", "metrics.csv", "last.npz", "best.npz"
+CONFIG, METRICS, LAST = "config.yaml", "metrics.csv", "last.npz"
 METRIC_NAMES = tuple(EpochMetrics.__dataclass_fields__)
 COLUMNS = (*METRIC_NAMES, "seconds")
 
@@ -163,15 +164,6 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
         run = Run(folder, state, train, validation, store)
         run.table.start([asdict(metrics) for metrics in state.history])
         yield run
-
-
-def newest(base: Path = Path("runs")) -> Path | None:
-    """Return the `best.npz` that was written last below `base`, or None."""
-    found = []
-    for path in base.glob(f"*/{BEST}"):
-        with suppress(OSError):
-            found.append((path.stat().st_mtime_ns, path))
-    return max(found)[1] if found else None
 
 
 def _refuse_present(folder: Path, allowed: bool) -> None:

@@ -120,7 +120,7 @@ class Api:
     def _seen(self, picture: bytes | None) -> npt.NDArray[np.uint8]:
         # One at a time: a large picture takes a few hundred MB while it is decoded.
         with self._one_picture:
-            seen: npt.NDArray[np.uint8] = self._exhibit.classifier.read(picture or b"", "your picture").pixels[0]
+            seen: npt.NDArray[np.uint8] = self._exhibit.classifier.prepare(picture or b"", "your picture").pixels[0]
             return seen
 
     def wish(self, message: messages.Wish) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from mnistnet.checkpoint import checkpoint
+from mnistnet.checkpoint.find import newest_run
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
 from mnistnet.data import registry
@@ -541,7 +542,8 @@ def test_rows_after_the_resumed_epoch_are_dropped(
 
 
 def test_the_newest_run_is_the_one_whose_best_was_written_last(tmp_path: Path) -> None:
-    assert runs.newest(tmp_path / "runs") is None
+    with pytest.raises(CheckpointError, match="train a network first"):
+        newest_run(tmp_path / "runs")
     for age, name in enumerate(["b", "a", "c"]):
         (tmp_path / "runs" / name).mkdir(parents=True)
         path = tmp_path / "runs" / name / "best.npz"
@@ -551,4 +553,4 @@ def test_the_newest_run_is_the_one_whose_best_was_written_last(tmp_path: Path) -
     (tmp_path / "runs" / "file").touch()
     (tmp_path / "runs" / "dangling").mkdir()
     (tmp_path / "runs" / "dangling" / "best.npz").symlink_to("nowhere")
-    assert runs.newest(tmp_path / "runs") == tmp_path / "runs" / "b" / "best.npz"
+    assert newest_run(tmp_path / "runs") == tmp_path / "runs" / "b" / "best.npz"

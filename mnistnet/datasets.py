@@ -1,0 +1,50 @@
+"""Data sets as arrays, for use from Python: `mnistnet.datasets.load("mnist")`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mnistnet.data.own_data import open_store
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A verified data set. Images are uint8 (n, rows, columns), 0 black to 255 white; labels are uint8 (n,).
+
+    `names` are those of the classes: the class with label 3 is called `names[3]`.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    train_images: npt.NDArray[np.uint8]
+    train_labels: npt.NDArray[np.uint8]
+    test_images: npt.NDArray[np.uint8]
+    test_labels: npt.NDArray[np.uint8]
+
+    def __repr__(self) -> str:
+        _, rows, columns = self.train_images.shape
+        return (
+            f"{self.name}: {len(self.train_labels):,} training and {len(self.test_labels):,} test images of "
+            f"{rows}x{columns} pixels, {len(self.names)} classes"
+        )
+
+
+def load(name: str = "mnist", data_dir: str | Path | None = None) -> Dataset:
+    """Return a data set by its name, or a folder of your own by its path; missing files are downloaded.
+
+    Raises `mnistnet.errors.DataError` where files are damaged or cannot be had, UsageError for an unknown name.
+    """
+    store = open_store(name, Path(data_dir) if data_dir is not None else None)
+    store.ensure()
+    train, test = store.examples("train"), store.examples("test")
+    shape = (-1, *store.spec.shape)
+    return Dataset(
+        name=store.spec.name,
+        names=store.spec.labels,
+        train_images=train.images.reshape(shape),
+        train_labels=train.labels,
+        test_images=test.images.reshape(shape),
+        test_labels=test.labels,
+    )
