@@ -36,9 +36,10 @@ bench: $(VENV)/.installed-bench  ## time an epoch beside PyTorch, JAX and others
 	$(BIN)/python -m benchmarks.bench
 	$(BIN)/python -m benchmarks.curves
 	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.front_page
 
 gates: $(VENV)/.installed  ## train the configs that promise an accuracy, over their seeds (FULL=1: the long one too)
-	$(BIN)/python -m benchmarks.gates $(if $(FULL),--full)
+	$(BIN)/python -m benchmarks.gates $(if $(FULL),--full); kept=$$?; $(BIN)/python -m benchmarks.front_page && exit $$kept
 
 pretrained: $(VENV)/.installed  ## make the networks that come with the package again
 	$(BIN)/python -m benchmarks.pretrained
@@ -60,6 +61,7 @@ docs-examples: $(VENV)/.installed-dev  ## run the commands of docs/backpropagati
 pages: $(VENV)/.installed-dev  ## write the generated parts of README.md and docs/ anew: commands, config, figures
 	$(BIN)/python -m scripts.commands
 	$(BIN)/python -m scripts.config_reference
+	$(BIN)/python -m scripts.rooms
 	$(BIN)/python -m benchmarks.front_page
 
 format: $(VENV)/.installed-dev  ## format the code and sort its imports

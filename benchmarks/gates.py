@@ -72,7 +72,7 @@ Row = dict[str, Any]
 @click.option("--patience", default=30.0, help="Seconds to wait before a training while other programs compute.")
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, help="File to write.")
 def main(full: bool, only: tuple[str, ...], pairs: int, patience: float, results: Path) -> None:
-    """Check the promises, keep what was measured, and rewrite the pages that show it."""
+    """Check the promises and keep what was measured; `python -m benchmarks.front_page` shows it on the pages."""
     chosen = [gate for gate in GATES if (gate.config in only if only else full or gate.config not in LONG)]
     found = read(results) if results.exists() else {"rows": [], "imports": None}
     kept = []
@@ -95,10 +95,6 @@ def main(full: bool, only: tuple[str, ...], pairs: int, patience: float, results
         else:
             print("importing PyTorch was not timed: it is not installed (pip install -e '.[bench]')")
     print(f"\n{text(found)}")
-    if results == RESULTS:
-        from benchmarks import front_page
-
-        front_page.main()
     sys.exit(0 if all(kept) else 1)
 
 

@@ -22,15 +22,13 @@ EPSILON = (
 
 
 def main() -> None:
-    """Rewrite the page, draw its pictures, and rewrite the front page."""
-    from benchmarks import front_page
+    """Rewrite the page and draw its pictures."""
     from benchmarks.charts import draw_ratios, draw_scaling
 
     results, curves = read(RESULTS), read(CURVES)
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), results, curves), encoding="utf-8")
     draw_ratios(results, PAGE.with_name("benchmarks.png"))
     draw_scaling(curves, PAGE.with_name("scaling.png"))
-    front_page.main()
 
 
 def read(path: Path) -> dict[str, Any]:

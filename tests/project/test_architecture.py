@@ -37,6 +37,9 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+BENCHMARKS = {path.stem: path for path in (ROOT / "benchmarks").glob("*.py")}
+
+
 def imports(path: Path) -> set[str]:
     """Return the rooms that a file imports from anywhere, inside functions too."""
     found = set()
@@ -66,6 +69,29 @@ def test_a_module_imports_only_from_the_rooms_above_its_own(path: Path) -> None:
 
 def test_every_room_is_in_the_list() -> None:
     assert {room(path) for path in MODULES} == {*ROOMS, *EVERYWHERE}
+
+
+def test_benchmarks_import_each_other_without_a_cycle() -> None:
+    arrows = {}
+    for name, path in BENCHMARKS.items():
+        nodes = [
+            node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
+        ]
+        dotted = [f"{node.module}.{alias.name}".split(".") for node in nodes for alias in node.names]
+        arrows[name] = {parts[1] for parts in dotted if parts[0] == "benchmarks"} & BENCHMARKS.keys()
+    assert arrows["front_page"] >= {"gates", "report"}
+    while ready := [name for name, needed in arrows.items() if not needed & arrows.keys()]:
+        for name in ready:
+            del arrows[name]
+    assert not arrows, f"these import each other: {sorted(arrows)}"
+
+
+def test_the_map_for_contributors_has_every_room() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for name in ROOMS:
+        if (PACKAGE / name).is_dir():
+            assert f"| `{name}/` |" in page
+            assert name in ("pretrained", "plots", "web", "cli") or f"\n  {name}/ " in page
 
 
 @pytest.mark.parametrize("name", [name for name in ROOMS if (PACKAGE / name).is_dir()])
