@@ -23,7 +23,7 @@ def rooms() -> str:
     found = [
         (f"`{path.name}/`", _sources(path)) for path in sorted(PACKAGE.iterdir()) if (path / "__init__.py").exists()
     ]
-    found.append(("at the top", [path for path in PACKAGE.glob("*.py")]))
+    found.append(("at the top", list(PACKAGE.glob("*.py"))))
     lines = [[name, str(len(files)), f"{sum(map(_lines, files)):,}"] for name, files in found]
     files = [path for _, paths in found for path in paths]
     return table(["room", "files", "lines"], [*lines, ["all", str(len(files)), f"{sum(map(_lines, files)):,}"]])
