@@ -44,7 +44,10 @@ LIMITS: dict[str, Any] = {  # for waitress, which says what each means
 FILES = {
     "/": ("index.html", "text/html"),
     "/demo.css": ("demo.css", "text/css"),
-    "/demo.js": ("demo.js", "text/javascript"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript")
+        for name in ("main", "helpers", "state", "pad", "network", "backward", "fine_tune")
+    },
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -107,7 +107,7 @@ def broken_heads(netloc: str, source: random.Random) -> Iterator[Attack]:
 
 def paths(netloc: str) -> Iterator[Attack]:
     """Yield ways to ask for a file that is none of the page's."""
-    goals = ("server.py", "etc/passwd", "static/demo.js", "demo.py", "data/mnist", "%00", "")
+    goals = ("server.py", "etc/passwd", "static/main.js", "demo.py", "data/mnist", "%00", "")
     ups = (
         "../",
         "..%2f",
@@ -122,7 +122,7 @@ def paths(netloc: str) -> Iterator[Attack]:
         "./",
         "..;/",
     )
-    for folder in ("/", "/static/", "/api/", "/demo.js/", "/demo.css%2f", "//", "file:///", "/\\", "/demo.js%00"):
+    for folder in ("/", "/static/", "/api/", "/main.js/", "/demo.css%2f", "//", "file:///", "/\\", "/main.js%00"):
         for up in ups:
             for times in (1, 6):
                 for goal in goals:
@@ -163,7 +163,7 @@ def ahead(netloc: str, source: random.Random) -> Iterator[Attack]:
                 source.randbytes(400),
                 good * 20,
                 b"\r\n" * 50,
-                b"GET /demo.js HTTP/1.1\r\n\r\n" * 300,
+                b"GET /main.js HTTP/1.1\r\n\r\n" * 300,
                 b"\0" * 9000,
             )
             yield Attack("ahead", good + source.choice(junk), frozenset({200, 410}))

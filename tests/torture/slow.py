@@ -29,7 +29,7 @@ class Way(NamedTuple):
 def ways(netloc: str) -> list[Way]:
     """Return the ways to take one's time: drip a body, drip a head, stop in a head, say nothing, read nothing."""
     head = request(netloc, BODY, "POST /api/think HTTP/1.1").removesuffix(BODY)
-    pages = 50 * request(netloc, b"", "GET /demo.js HTTP/1.1", Connection=None)
+    pages = 50 * request(netloc, b"", "GET /main.js HTTP/1.1", Connection=None)
     return [Way(head, b" "), Way(head[:-2], b"x"), Way(b"POST"), Way(b""), Way(pages, reads=False)]
 
 

@@ -52,7 +52,7 @@ def checked(response: Any) -> int:
 
 
 def test_every_response_carries_the_headers_and_no_script_but_ours_may_run(client: FlaskClient) -> None:
-    for path in ("/", "/demo.js", "/demo.css", "/favicon.ico", "/none"):
+    for path in ("/", "/main.js", "/demo.css", "/favicon.ico", "/none"):
         response = client.get(path, headers=HOST)
         assert {name: response.headers[name] for name in HEADERS} == HEADERS
     policy = HEADERS["Content-Security-Policy"]
@@ -61,7 +61,7 @@ def test_every_response_carries_the_headers_and_no_script_but_ours_may_run(clien
     page = client.get("/", headers=HOST).text
     assert "style=" not in page
     assert page.count("<script") == page.count("<script src=") == 1
-    assert client.get("/demo.js", headers=HOST).content_type == "text/javascript; charset=utf-8"
+    assert client.get("/main.js", headers=HOST).content_type == "text/javascript; charset=utf-8"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+// Small helpers: elements, numbers in words, asking the server, messages.
+
+export const $ = (id) => document.getElementById(id);
+export const SIDE = 28, PIXELS = SIDE * SIDE;
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an element: el("td", {class: "up"}, "text", child, ...). */
+export function el(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) if (value != null) node.setAttribute(name, value);
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+export const toBase64 = (bytes) => {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+};
+export const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+/** A number with three digits that count, however small: 0.0312, 1.2 × 10⁻⁵. */
+export function short(value, sign = false) {
+  const plus = sign && value > 0 ? "+" : "";
+  const size = Math.abs(value);
+  if (size === 0 || size >= 1e-3) return (plus + Number(value.toPrecision(3))).replace("-", "−").replace(/e\+?/, " × 10^");
+  const [digits, power] = value.toExponential(1).split("e");
+  const raised = [...String(+power)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
+  return `${plus}${digits} × 10${raised}`.replace("-", "−");
+}
+export const signed = (value) => short(value, true);
+export const way = (value) => (value < 0 ? "down" : "up");
+export const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+/** The indices of the values that are largest in size. */
+export const strongest = (values, count) =>
+  [...values.keys()].filter((i) => values[i]).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a])).slice(0, count);
+
+export class Refused extends Error {}
+
+/** Ask the server. Throws Refused with its sentence. */
+export async function ask(name, body = {}) {
+  let response, answer;
+  try {
+    response = await fetch(`/api/${name}`, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+    });
+    answer = await response.json();
+  } catch {
+    throw new Refused("The server does not answer. Is mnistnet demo still running?");
+  }
+  if (response.ok) return answer;
+  if (response.status === 410) document.dispatchEvent(new Event("forgotten")); // our copy of the network is gone
+  throw new Refused(answer.error);
+}
+
+let hideTimer = 0;
+function showMessage(sentence) {
+  $("message").textContent = sentence.charAt(0).toUpperCase() + sentence.slice(1);
+  $("message").hidden = false;
+  clearTimeout(hideTimer);
+  hideTimer = setTimeout(() => { $("message").hidden = true; }, 7000);
+}
+/** Let a handler's refusals be said, not lost. */
+export const withMessage = (handler) => async (...args) => {
+  try {
+    await handler(...args);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    showMessage(error.message);
+  }
+};

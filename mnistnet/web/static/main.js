@@ -1,0 +1,56 @@
+// The page of `mnistnet demo`. All numbers come from the server, over POST under /api/ (docs/demo.md).
+
+import { askWish, go, steps } from "./backward.js";
+import { judge, learn, reset, showTeaching } from "./fine_tune.js";
+import { $, ask, el, withMessage } from "./helpers.js";
+import { show, stage } from "./network.js";
+import { clear, openPicture, randomDigit, showPad, undo } from "./pad.js";
+import { state } from "./state.js";
+
+$("undo").addEventListener("click", undo);
+$("clear").addEventListener("click", clear);
+$("brush").addEventListener("input", showPad);
+$("random").addEventListener("click", withMessage(randomDigit));
+$("open").addEventListener("click", () => $("file").click());
+$("file").addEventListener("change", withMessage(async () => {
+  const [file] = $("file").files;
+  await openPicture(file);
+  $("file").value = ""; // so that the same file can be opened again
+}));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+document.addEventListener("drop", withMessage(async (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  await openPicture(event.dataTransfer.files[0]);
+}));
+document.addEventListener("paste", withMessage((event) => openPicture(event.clipboardData.files[0])));
+
+$("label").addEventListener("change", withMessage(async () => {
+  state.meant = Number($("label").value);
+  state.picked = null;
+  if (state.step >= 0) await askWish();
+  await judge();
+  show();
+}));
+$("back").addEventListener("click", withMessage(() => go(state.step - 1)));
+$("next").addEventListener("click", withMessage(() => go(state.step === steps().length - 1 ? -1 : state.step + 1)));
+$("rate").addEventListener("input", showTeaching);
+$("alone").addEventListener("click", withMessage(() => learn(false)));
+$("many").addEventListener("click", withMessage(() => learn(true)));
+$("reset").addEventListener("click", withMessage(reset));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showPad);
+
+withMessage(async () => {
+  state.about = await ask("describe");
+  const { name, layer_sizes, parameters, labels, quadratic } = state.about;
+  $("about").textContent = `The network ${name}: ${layer_sizes.join(" – ")} neurons, ${parameters.toLocaleString("en")} weights and biases`;
+  $("label").append(...labels.map((text, value) => el("option", { value }, text)));
+  $("rate").value = quadratic ? 0 : -1;
+  showPad();
+  show();
+  new ResizeObserver(show).observe(stage);
+})();
