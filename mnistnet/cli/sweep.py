@@ -3,7 +3,8 @@
 import json
 import shlex
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,9 @@ from mnistnet.cli import TerminatedError
 from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, per_cent
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from mnistnet.experiments.sweep.journal import Entry
     from mnistnet.experiments.sweep.ranking import Standing
-    from mnistnet.experiments.sweep.session import Session
+    from mnistnet.experiments.sweep.session import Scores, Session
 
 ROWS = 10  # of the table of the best
 
@@ -42,7 +41,6 @@ Examples:
 @click.option("--out", type=PATH, metavar="FOLDER", help="Folder of the sweep [default: sweeps/NAME].")
 @click.option("--resume", is_flag=True, help="Run only the trials that have no result yet in that folder.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a sweep. Its results are lost.")
-@click.option("--dashboard", is_flag=True, help="Show Dask's dashboard, to this machine only (needs bokeh).")
 @data_options
 @click.option("--quiet", is_flag=True, help="No line for each trial, only the result.")
 @json_option
@@ -54,7 +52,6 @@ def command(
     out: Path | None,
     resume: bool,
     force: bool,
-    dashboard: bool,
     data_dir: Path | None,
     mirrors: tuple[str, ...],
     quiet: bool,
@@ -69,7 +66,6 @@ def command(
     for given, other, why in (
         (resume and force, "--resume and --force", "the one continues a sweep and the other starts it over"),
         (scheduler and jobs, "--scheduler and --jobs", "a cluster has workers of its own"),
-        (scheduler and dashboard, "--scheduler and --dashboard", "a cluster has a dashboard of its own"),
     ):
         if given:
             raise click.UsageError(f"{other}: {why}; choose one")
@@ -77,7 +73,8 @@ def command(
     from mnistnet.experiments.sweep.session import open_session
 
     sweep = plan.load(path)
-    cluster.require(dashboard=dashboard)
+    if scheduler is not None:
+        cluster.require()
     folder = out or Path("sweeps") / path.stem
     store = open_store(sweep.dataset, data_dir, mirrors)
     # On other machines the data lies where they have it, unless a folder that all share was named.
@@ -92,8 +89,8 @@ def command(
             if session.missing:
                 if scheduler is None:
                     store.ensure()
-                with _cluster(scheduler, jobs, dashboard) as client:
-                    _run(session, client, dashboard, quiet, as_json)
+                with _workers(scheduler, jobs) as scores, closing(session.run(scores)) as entries:
+                    _run(session, entries, quiet, as_json)
             _print_end(session, path, time.perf_counter() - began, as_json)
         except (KeyboardInterrupt, TerminatedError):
             done = f"{len(session.trials) - len(session.missing):,} of {_trials(len(session.trials))}"
@@ -103,23 +100,25 @@ def command(
         _raise_failures(session)
 
 
-def _cluster(scheduler: str | None, jobs: int | None, dashboard: bool) -> "AbstractContextManager[Client]":
-    from mnistnet.experiments.sweep import cluster
+@contextmanager
+def _workers(scheduler: str | None, jobs: int | None) -> "Iterator[Scores]":
+    from mnistnet.experiments.sweep import cluster, local
     from mnistnet.training.process_pool import processors
 
-    if scheduler is not None:
-        return cluster.cluster_at(scheduler)
-    return cluster.own_cluster(jobs or processors(), dashboard=dashboard)
+    if scheduler is None:
+        workers = jobs or processors()
+        yield lambda waiting, until: local.scores(waiting, workers, until)
+    else:
+        with cluster.cluster_at(scheduler) as client:
+            yield lambda waiting, until: cluster.scores(client, waiting, until)
 
 
-def _run(session: "Session", client: "Client", dashboard: bool, quiet: bool, as_json: bool) -> None:
-    if dashboard and (link := client.dashboard_link):
-        click.echo(f"dashboard: {link}", err=True)
+def _run(session: "Session", entries: "Iterator[Entry]", quiet: bool, as_json: bool) -> None:
     total, done = len(session.trials), len(session.trials) - len(session.missing)
     progress = bar(total, "trials", "")
     progress.update(done)
     try:
-        for entry in session.run(client):
+        for entry in entries:
             done += 1
             progress.clear()
             if as_json:

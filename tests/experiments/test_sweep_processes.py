@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,10 @@ def test_a_dead_workers_trial_is_retried_one_that_kills_each_worker_is_reported_
         result = sweep("--jobs", "2", "--data-dir", str(mnist_dir))
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
-    assert "1 of 4 trials have no result, first activation=relu with seed 13 (KilledWorker: " in result.stderr
+    assert (
+        "1 of 4 trials have no result, first activation=relu with seed 13 (each process that ran it was killed, "
+        in result.stderr
+    )
     found = entries()
     assert {seed: entry["outcome"] for seed, entry in found.items()} == {1: "done", 2: "done", 7: "done", 13: "killed"}
     assert (tmp_path / "site" / "died-once").exists()
@@ -140,6 +143,31 @@ def test_a_client_that_is_interrupted_or_killed_loses_nothing_and_resumes_with_w
     assert Path("sweeps/s/sweep.jsonl").read_bytes().startswith(kept)
     assert sorted(entries()) == [1, 2, 3, 4, 5]
     assert result.stdout.count("\ntrial") + 1 == 5 - kept.count(b"\n")
+
+
+def listening(pids: list[int]) -> list[str]:
+    """Return the sockets that these processes listen at."""
+    held = set()
+    for link in (link for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()):
+        with suppress(FileNotFoundError):  # closed in the meantime, as the one through which the folder is read
+            held.add(str(link.readlink()))
+    tables = [Path(f"/proc/net/{kind}").read_text() for kind in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in held]
+
+
+def test_a_sweep_on_this_machine_opens_no_port(mnist_dir: Path) -> None:
+    write([1, 2, 3, 4])
+    client = subprocess.Popen(command("--jobs", "2", "--data-dir", str(mnist_dir)), stdout=subprocess.PIPE, text=True)
+    assert client.stdout is not None
+    with socket.create_server(("127.0.0.1", 0)):
+        assert listening([os.getpid()])  # so it would be seen
+    assert client.stdout.readline().startswith("trial")
+    processes = [client.pid, *descendants(client.pid)]
+    assert len(processes) >= 3
+    assert listening(processes) == []
+    client.communicate(timeout=60)
+    assert client.returncode == 0
 
 
 @contextmanager

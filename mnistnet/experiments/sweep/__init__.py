@@ -1,5 +1,5 @@
 """Sweeps: many trainings that differ in a few keys of the config, on one machine or many, chosen by validation data.
 
-Read `plan.py` first (which trainings), then `trial.py` (one of them), `journal.py` (what is kept), `cluster.py`
-(who computes it: Dask, the extra `sweep`) and `ranking.py` (which was best, and how sure that is).
+Read `plan.py` first (which trainings), then `trial.py` (one of them), `journal.py` (what is kept), `local.py` and
+`cluster.py` (who computes it, here or on a Dask cluster) and `ranking.py` (which was best, and how sure that is).
 """

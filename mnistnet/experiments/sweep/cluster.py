@@ -1,8 +1,7 @@
-"""Who computes the trials: Dask, with a cluster of its own on this machine or one that is there. No scheduler of ours.
+"""Who computes the trials on other machines: the workers of a Dask cluster that is there (the extra `sweep`).
 
-Only as many trials are handed over as there are threads to run them, and in a cluster of our own a trial whose worker
-died is handed over anew by us. Dask blames a worker's death on everything that was handed to it and not reported yet,
-so a trial that waits in a worker's queue, as Dask's own second attempts may, would have its neighbour blamed.
+Only as many trials are handed over as there are threads to run them. Dask blames a worker's death on everything that
+was handed to it and not reported yet, so a trial that waits in a worker's queue would have its neighbour blamed.
 """
 
 import asyncio
@@ -10,9 +9,8 @@ import logging
 import socket
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -32,47 +30,12 @@ log = logging.getLogger(__name__)
 PATIENCE = 4.0  # seconds to wait for a scheduler to answer, and again for its first worker
 GLANCE = 1.0  # seconds between two looks at who is there
 SCHEMES = ("tcp", "tls", "ws", "wss")
-ATTEMPTS = 2  # how many workers of our own cluster a trial may kill before it is given up
 
 
-def require(*, dashboard: bool = False) -> None:
-    """Raise SweepError unless Dask is installed, and what its dashboard needs where that is wanted."""
+def require() -> None:
+    """Raise SweepError unless Dask is installed."""
     if find_spec("distributed") is None:
-        raise SweepError("sweeps need Dask, which is not installed: pip install 'mnistnet[sweep]'")
-    if dashboard and find_spec("bokeh") is None:
-        raise SweepError("Dask's dashboard needs bokeh, which is not installed: pip install bokeh")
-
-
-@contextmanager
-def own_cluster(jobs: int, *, dashboard: bool = False) -> Iterator["Client"]:
-    """Give a client of a new cluster: `jobs` processes of one thread each, reached from this machine alone.
-
-    Dask's workers start with one BLAS thread, and one that dies is replaced. Raises SweepError.
-    """
-    import dask
-    from distributed import Client, LocalCluster
-
-    with _quiet(), ExitStack() as stack:
-        settings: dict[str, Any] = {"distributed.scheduler.allowed-failures": 0}  # see `scores`
-        if not dashboard:
-            settings["distributed.scheduler.http.routes"] = []  # its server cannot be left out, but has nothing to say
-        stack.enter_context(dask.config.set(settings))
-        try:
-            cluster = LocalCluster(
-                n_workers=jobs,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                scheduler_kwargs={"dashboard": dashboard},
-                worker_dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-                preload=["mnistnet.experiments.sweep.worker"],
-            )
-        except (OSError, RuntimeError, TimeoutError) as error:
-            raise SweepError(f"the workers cannot be started: {error}") from None
-        stack.callback(cluster.close)
-        yield stack.enter_context(Client(cluster, set_as_default=False))
+        raise SweepError("--scheduler needs Dask, which is not installed: pip install 'mnistnet[sweep]'")
 
 
 @contextmanager
@@ -113,14 +76,12 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def scores(client: "Client", jobs: Sequence[Job], until: float | None = None) -> Iterator[Score]:
+def scores(client: "Client", jobs: Sequence[Job], until: float | None = None) -> Generator[Score, None, None]:
     """Run jobs and yield how each ended, in the order in which they end; after `until` (of time.monotonic) start none.
 
     Raises SweepError where no worker can run them, or the scheduler is lost. Closing this abandons what is running.
     """
     crew = _Crew(client, jobs[0])
-    attempts = ATTEMPTS if client.cluster else 1  # a cluster that was there has its own setting, which Dask obeys
-    deaths: Counter[str] = Counter()
     waiting = list(reversed(jobs))
     running: dict[Future, Job] = {}
     try:
@@ -136,9 +97,6 @@ def scores(client: "Client", jobs: Sequence[Job], until: float | None = None) ->
                 score = _score(job, future)
                 if score.outcome == "refused":
                     crew.refuse(score.worker, score.error or "")
-                    waiting.append(job)
-                elif score.outcome == "killed" and deaths[job.key] + 1 < attempts:
-                    deaths[job.key] += 1
                     waiting.append(job)
                 else:
                     yield score

@@ -1,25 +1,24 @@
 """A sweep from its file to its best config: what has to be run is run, each result is kept at once."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mnistnet import __version__
 from mnistnet.config import loader as configs
 from mnistnet.data import own_data
 from mnistnet.data.datasets import Store
-from mnistnet.experiments.sweep import cluster, ranking
+from mnistnet.experiments.sweep import ranking
 from mnistnet.experiments.sweep.journal import Entry, Journal, entry, refuse_present
 from mnistnet.experiments.sweep.plan import Plan, Trial
 from mnistnet.experiments.sweep.ranking import Standing
-from mnistnet.experiments.sweep.trial import Job, key_of
+from mnistnet.experiments.sweep.trial import Job, Score, key_of
 from mnistnet.util.locks import locked
 
-if TYPE_CHECKING:
-    from distributed import Client
+Scores = Callable[[Sequence[Job], float | None], Generator[Score, None, None]]
+"""What runs jobs, starting none after a time of time.monotonic: `local.scores` or `cluster.scores`."""
 
 
 @dataclass
@@ -44,16 +43,20 @@ class Session:
         """What is known of the plan's trials, in the plan's order."""
         return [self.journal.entries[key] for key in self.trials if key in self.journal.entries]
 
-    def run(self, client: "Client") -> Iterator[Entry]:
-        """Run what is missing; yield each entry once it is on the disk. Raises SweepError."""
+    def run(self, scores: Scores) -> Generator[Entry, None, None]:
+        """Run what is missing through `scores(jobs, until)`; yield each entry once it is on the disk.
+
+        Raises SweepError.
+        """
         jobs = [self._job(key) for key in self.missing]
         if not jobs:
             return
         until = None if self.minutes is None else time.monotonic() + 60 * self.minutes
-        for score in cluster.scores(client, jobs, until):
-            one = entry(self.trials[score.key], score)
-            self.journal.add(one)
-            yield one
+        with closing(scores(jobs, until)) as ended:
+            for score in ended:
+                one = entry(self.trials[score.key], score)
+                self.journal.add(one)
+                yield one
         self.out_of_time = until is not None and time.monotonic() >= until and bool(self.missing)
 
     def choose(self) -> tuple[list[Standing], Path | None]:
