@@ -71,7 +71,7 @@ def speed(results: Row, curves: Row) -> str:
     ]
     return "\n\n".join(
         [
-            "How many times as long as in mnistnet an epoch of the same work takes (above 1 mnistnet is faster), on "
+            "Time for an epoch of the same work relative to mnistnet's (above 1: mnistnet is faster), on "
             f"{_machine(results['about'])}:",
             report.table(["network", "batch", *PEERS.values()], lines),
             " ".join([*verdicts, _widths(Curve(curves, "width"))]),

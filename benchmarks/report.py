@@ -86,7 +86,7 @@ def _ratios(results: dict[str, Any], notes: Notes) -> str:
     cells = table(
         ["peer / mnistnet", *peers, f"bare products{bare}"], [[*a, b] for a, b in zip(lines, shares, strict=True)]
     )
-    return f"How many times as long as mnistnet each takes (above 1 mnistnet is faster):\n\n{cells}"
+    return f"Epoch time relative to mnistnet's (above 1: mnistnet is faster):\n\n{cells}"
 
 
 def _ratio(workload: str, peer: str, rows: dict[Any, Any], why: dict[Any, str], notes: Notes) -> str:

@@ -96,7 +96,7 @@ def command(
 
 
 def _introduction(run: "Run") -> str:
-    validation = f", {len(run.validation):,} to choose by" if run.validation else ""
+    validation = f", {len(run.validation):,} held out for validation" if run.validation else ""
     return f"{run.state.network!r}; learning from {len(run.train):,} images of {run.store.spec.name}{validation}"
 
 

@@ -64,7 +64,7 @@ class Examples:
 class Store:
     """Where a data set's files lie, and where to fetch them when they do not.
 
-    `mirrors` are asked before the published ones. `on_progress(name, received, size)` hears of downloads.
+    `mirrors` are asked before the published ones. `on_progress(name, received, size)` is called as a download proceeds.
     """
 
     spec: DatasetSpec
@@ -233,7 +233,7 @@ def cache_folder() -> Path:
 
 
 def split(examples: Examples, validation: int, train_images: int | None, seed: int) -> tuple[Examples, Examples | None]:
-    """Divide the training files: `validation` examples chosen by `seed` to choose by, the rest to learn from.
+    """Divide the training files: `validation` examples, chosen by `seed`, are held out; the rest are for training.
 
     `train_images` keeps only so many of the rest (None: all), from the front of the same permutation, so that
     different amounts are compared on the same validation examples. Raises ConfigError when there are too few.

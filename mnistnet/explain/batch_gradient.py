@@ -84,7 +84,7 @@ def averages(
 ) -> Averages:
     """Compare an example with `examples` of `train` (None: all), drawn by `seed`.
 
-    `on_progress(n)` hears of each n images done, of `work(...)` in all.
+    `on_progress(n)` is called after every n images, `work(...)` in all.
     """
     parameters = representative_parameters(nudges)
     network, order = nudges.network, generator(seed, Use.SHUFFLE, 1).permutation(len(train))[:examples]

@@ -54,7 +54,7 @@ def explain(
     - `neuron`: whose three ways to show, as (layer from 1, neuron from 0); None: the label's output neuron.
     - `top`: how many of the most and least sensitive parameters to nudge.
     - `examples`: how many of `train` to average over (None: all), drawn by `seed`.
-    - `on_progress(n)`: hears of each n images done, of `averaging.work(...)` in all.
+    - `on_progress(n)`: called after every n images, `work(...)` in all.
 
     Raises UsageError where image, label or neuron do not fit the network, DivergedError where its numbers are too
     large to compute with.

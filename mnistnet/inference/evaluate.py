@@ -59,7 +59,8 @@ class Evaluation:
 
 
 def evaluate(network: Network, examples: Examples, on_batch: Callable[[int], object] | None = None) -> Evaluation:
-    """Run the network over all examples, the last partial batch included; `on_batch(n)` hears of each n done.
+    """Run the network over all examples, the last partial batch included; `on_batch(n)` is called after
+    every n.
 
     Raises DataError where there are none, DivergedError where an answer is not a finite number.
     """
