@@ -1,4 +1,4 @@
-"""The Python API, what `import mnistnet` promises: load a network, ask it, train one. docs/python.md shows it."""
+"""The Python API, what `import mnistnet` promises: load, ask, explain and train networks. docs/python.md shows it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -18,6 +18,9 @@ from mnistnet.data.datasets import Examples, Store, split
 from mnistnet.data.own_data import open_store
 from mnistnet.data.registry import MNIST
 from mnistnet.errors import UsageError
+from mnistnet.explain.explanation import explain
+from mnistnet.explain.labels import Telling
+from mnistnet.explain.report import Report, report
 from mnistnet.inference import classifier
 from mnistnet.inference.classifier import Prediction
 from mnistnet.inference.evaluate import Evaluation, evaluate
@@ -79,6 +82,41 @@ class Classifier(classifier.Classifier):
         if not line:
             return found[0]
         return Row("".join(str(each.digit) for each in found), tuple(found), tuple(seen.boxes))
+
+    def explain(
+        self,
+        image: npt.ArrayLike,
+        label: int | None = None,
+        *,
+        neuron: tuple[int, int] | None = None,
+        top: int = 5,
+        examples: int | None = None,
+        seed: int = 0,
+        data_dir: str | Path | None = None,
+    ) -> Report:
+        """Return the six sections of `mnistnet explain` for one image: print it, or look at it in a notebook.
+
+        `label` is what the image should be read as (None: what the network reads); `neuron` is (layer, neuron), whose
+        three ways are shown; `examples` is how many training images to average over (None: all). Raises ValueError
+        for what is not one image, and UsageError for a label or a neuron that there is not.
+        """
+        pixels = as_pixels(image, self.shape)
+        if len(pixels) != 1:
+            raise ValueError(f"image: expected one, found {len(pixels)}")
+        store = open_store(self.dataset, Path(data_dir) if data_dir is not None else None)
+        store.ensure()
+        explanation = explain(
+            self.network,
+            pixels[0],
+            int(self.predict(pixels)[0]) if label is None else label,
+            train=store.examples("train"),
+            test=store.examples("test"),
+            neuron=neuron,
+            top=top,
+            examples=examples,
+            seed=seed,
+        )
+        return report(Telling(explanation, "The image", label is not None, False, self.labels, top, self.shape))
 
 
 def load(word: str | Path) -> Classifier:

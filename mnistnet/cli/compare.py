@@ -84,7 +84,7 @@ def command(
         click.echo(json.dumps(compare.as_json(comparison)))
         return
     from mnistnet.cli.compare_report import tell
-    from mnistnet.cli.terminal import is_rich_terminal
+    from mnistnet.util.text_drawing import is_rich_terminal
 
     for line in tell(comparison, is_rich_terminal()):
         click.echo(line)

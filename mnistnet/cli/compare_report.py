@@ -6,12 +6,10 @@ from math import log
 
 import numpy as np
 
-from mnistnet.cli.options import per_cent
-from mnistnet.cli.scene import columns
-from mnistnet.cli.terminal import Pen, paragraph
 from mnistnet.experiments.compare import MIN_COST, Angle, Comparison
 from mnistnet.experiments.trajectory import Trajectory
-from mnistnet.util.number_format import short, times
+from mnistnet.util.number_format import per_cent, short, times
+from mnistnet.util.text_drawing import Pen, columns, paragraph
 
 NAME = 20  # columns
 SPARKS = "▁▂▃▄▅▆▇█"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnistnet.cli.options import bar, data_options, find_checkpoint, json_option, open_store, per_cent
+from mnistnet.cli.options import bar, data_options, find_checkpoint, json_option, open_store
 from mnistnet.errors import UsageError
+from mnistnet.util.number_format import per_cent
 
 if TYPE_CHECKING:
     from mnistnet.checkpoint.checkpoint import Checkpoint

@@ -90,6 +90,7 @@ def command(
     from mnistnet.explain import batch_gradient as averaging
     from mnistnet.explain.explanation import as_json as to_json
     from mnistnet.explain.explanation import explain
+    from mnistnet.explain.labels import Telling
 
     if plot:
         from mnistnet import plots
@@ -125,21 +126,19 @@ def command(
         )
     finally:
         progress.close()
-    facts = (explanation, subject.title, known, untrained, store.spec.labels, top, store.spec.shape)
+    telling = Telling(explanation, subject.title, known, untrained, store.spec.labels, top, store.spec.shape)
     if plot:
-        from mnistnet.explain.labels import Telling
         from mnistnet.plots.explanation import draw_explanation
 
-        draw_explanation(Telling(*facts), plot)
+        draw_explanation(telling, plot)
     if as_json:
         origin = {"checkpoint": str(path), "untrained": untrained, "seed": seed}
         click.echo(json.dumps(origin | subject.origin | {"true_label": subject.true_label} | to_json(explanation)))
         return
-    from mnistnet.cli.scene import Scene
-    from mnistnet.cli.story import tell
-    from mnistnet.cli.terminal import Pen, is_rich_terminal
+    from mnistnet.explain.report import report
+    from mnistnet.util.text_drawing import Pen, is_rich_terminal
 
-    for line in tell(Scene(*facts, Pen(is_rich_terminal()))):
+    for line in report(telling).lines(Pen(is_rich_terminal())):
         click.echo(line)
 
 

@@ -5,7 +5,8 @@ import json
 
 import click
 
-from mnistnet.cli.options import find_checkpoint, json_option, per_cent
+from mnistnet.cli.options import find_checkpoint, json_option
+from mnistnet.util.number_format import per_cent
 
 
 @click.command(

@@ -121,8 +121,3 @@ def find_checkpoint(word: str | None, default: str | None = None) -> Path:
     shown = f"{default}, which comes with the package" if default in pretrained.NAMES else path
     click.echo(f"using {shown}", err=True)
     return path
-
-
-def per_cent(share: float, digits: int = 1) -> str:
-    """Return a share of 1 as per cent."""
-    return f"{100 * share:.{digits}f} %"

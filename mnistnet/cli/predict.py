@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnistnet.cli.options import PATH, find_checkpoint, json_option, per_cent
+from mnistnet.cli.options import PATH, find_checkpoint, json_option
 from mnistnet.errors import ImageError, UsageError
+from mnistnet.util.number_format import per_cent
 
 if TYPE_CHECKING:
     from mnistnet.inference.classifier import Classifier
@@ -98,7 +99,7 @@ def command(
         if not line and read.others:
             click.echo(f"{click.format_filename(name)}: holds more than one digit? --line reads them all", err=True)
         if show:
-            from mnistnet.cli.terminal import steps_as_text
+            from mnistnet.util.text_drawing import steps_as_text
 
             click.echo(steps_as_text(read.given, read.ink, read.pixels, classifier.shape), err=as_json)
         if save_input is not None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli import TerminatedError
-from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, per_cent
+from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store
+from mnistnet.util.number_format import per_cent
 
 if TYPE_CHECKING:
     from mnistnet.experiments.sweep.journal import Entry

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli import TerminatedError
-from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, per_cent, set_option
+from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, set_option
+from mnistnet.util.number_format import per_cent
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -67,3 +67,8 @@ def times(ratio: float) -> str:
         if ratio >= size:
             return (f"{ratio / size:.2g}" if ratio < 10 * size else f"{float(f'{ratio / size:.3g}'):,.0f}") + word
     return f"{ratio:.2g}"
+
+
+def per_cent(share: float, digits: int = 1) -> str:
+    """Return a share of 1 as per cent."""
+    return f"{100 * share:.{digits}f} %"

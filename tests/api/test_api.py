@@ -48,8 +48,32 @@ def test_the_page_runs_as_written(mnist_test: Examples, capsys: pytest.CaptureFi
     assert names["answer"].digit == 7
     assert names["row"].text == "721"
     assert names["run"].test.accuracy > 0.85
-    assert capsys.readouterr() == ("", "")
+    shown = capsys.readouterr()
+    assert shown.out == f"{names['story']}\n"
+    assert shown.err == ""
     assert not Path("runs").exists()
+
+
+def test_explain_tells_what_the_command_tells(best: mnistnet.Classifier, mnist_test: Examples) -> None:
+    video = mnistnet.load("3blue1brown")
+    story = video.explain(mnist_test.images[321], label=2, examples=500, top=3)
+    said = (
+        CliRunner()
+        .invoke(cli, ["explain", "--index", "321", "--examples", "500", "--top", "3", "--seed", "0"])
+        .stdout.splitlines()
+    )
+    own = str(story).splitlines()
+    assert len(own) == len(said)
+    different = [(a, b) for a, b in zip(own, said, strict=True) if a != b]
+    assert all("321 of mnist" in b or "as the" in b or "black" in b for _, b in different), different
+    assert json.loads(json.dumps(story.as_json()))[0]["title"] == "1. The example"
+    page = story._repr_html_()
+    assert page.count("<h3>") == 6
+    assert "<script" not in page
+    with pytest.raises(ValueError, match="image: expected one, found 2"):
+        best.explain(NOISE)
+    with pytest.raises(errors.UsageError, match="label 10"):
+        best.explain(NOISE[0], label=10)
 
 
 def test_the_notebook_runs_and_shows_mistakes(capsys: pytest.CaptureFixture[str]) -> None:

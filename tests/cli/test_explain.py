@@ -16,16 +16,15 @@ from click.testing import CliRunner, Result
 from mnistnet.checkpoint import checkpoint
 from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.cli import cli
-from mnistnet.cli.story import tell
-from mnistnet.cli.terminal import Pen, paragraph
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples
 from mnistnet.data.registry import FASHION_MNIST
 from mnistnet.explain import batch_gradient as averaging
 from mnistnet.util.number_format import short, times, unit
+from mnistnet.util.text_drawing import Pen, paragraph
 from tests.conftest import ROOT
 from tests.explained import small
-from tests.golden.screen import GOLDEN, scene, screen
+from tests.golden.screen import GOLDEN, screen, story
 from tests.pictures import enlarged, png
 
 HEADINGS = [
@@ -101,7 +100,7 @@ def test_large_layers_show_the_strongest_and_count_the_rest(tmp_path: Path) -> N
 
 
 def test_long_names_of_classes_and_neurons_fit_too() -> None:
-    lines = list(tell(scene((784, 1100, 11, 10), FASHION_MNIST.labels)))
+    lines = str(story((784, 1100, 11, 10), FASHION_MNIST.labels)).split("\n")
     assert max(len(line) for text in lines for line in text.splitlines()) <= 80
     assert any("out T-shir" in line for line in lines)
 

@@ -8,18 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistnet.cli.scene import Scene
-from mnistnet.cli.story import tell
-from mnistnet.cli.terminal import Pen
 from mnistnet.explain.explanation import explain
+from mnistnet.explain.labels import Telling
+from mnistnet.explain.report import Report, report
 from mnistnet.nn.network import Network
 from tests.explained import some_examples
 
 GOLDEN = Path(__file__).parent / "explain.txt"
 
 
-def scene(sizes: tuple[int, ...] = (784, 4, 3, 10), names: tuple[str, ...] = tuple("0123456789")) -> Scene:
-    """Return the explanation of a seven made of two strokes, by a network with waves for weights."""
+def story(sizes: tuple[int, ...] = (784, 4, 3, 10), names: tuple[str, ...] = tuple("0123456789")) -> Report:
+    """Return the report of a seven made of two strokes, by a network with waves for weights."""
     seven = np.zeros((28, 28), np.uint8)
     seven[6:8, 6:21] = 255
     for row in range(8, 23):
@@ -29,12 +28,12 @@ def scene(sizes: tuple[int, ...] = (784, 4, 3, 10), names: tuple[str, ...] = tup
     network.weights[0][...] /= 4
     train, test = some_examples(784, 10, 150), some_examples(784, 10, 50, seed=1)
     explanation = explain(network, seven.ravel(), 7, train=train, test=test, top=3)
-    return Scene(explanation, "A seven", True, False, names, 3, (28, 28), Pen(rich=False))
+    return report(Telling(explanation, "A seven", True, False, names, 3, (28, 28)))
 
 
 def screen() -> str:
     """Return the plain screen of the video's kind of network, but with hidden layers of four and three neurons."""
-    return "\n".join(tell(scene())) + "\n"
+    return f"{story()}\n"
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from mnistnet.plots.explanation import compose, draw_explanation
 from mnistnet.plots.layout import DOWN, UP, brightness
 from tests.conftest import ROOT
 from tests.explained import small, some_examples
-from tests.golden.screen import scene
+from tests.golden.screen import story
 
 DPI = 160
 DIGITS = tuple("0123456789")
@@ -55,7 +55,7 @@ def told(
     **options: Any,
 ) -> Telling:
     """Return what a seven made of two strokes wishes of a network."""
-    pixels = np.rint(scene().explanation.nudges.inputs * 255).astype(np.uint8)
+    pixels = np.rint(story().telling.explanation.nudges.inputs * 255).astype(np.uint8)
     train, test = some_examples(784, 10, 120), some_examples(784, 10, 40, seed=1)
     explanation = explain(network, pixels, label, train=train, test=test, **options)
     return Telling(explanation, "A seven", True, False, names, 5, shape)

@@ -1,12 +1,12 @@
-"""Drawing in a terminal: images, arrows, bars, paragraphs; in blocks and colour where the terminal can."""
+"""Drawing with text: images, arrows, bars, paragraphs; in blocks and colour where the terminal can."""
 
 import os
 import sys
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-import click
 import numpy as np
 import numpy.typing as npt
 
@@ -92,13 +92,13 @@ class Pen:
     def heading(self, text: str) -> str:
         """Return a heading with a line to the right margin."""
         line = f"{text} ".ljust(WIDTH, "─" if self.rich else "-")
-        return click.style(line, bold=True) if self.rich else line
+        return _styled(line, 1) if self.rich else line
 
     def signed(self, text: str, value: float) -> str:
         """Colour a text by the sign of its number: blue up, red down, which the colour-blind can tell apart too."""
         if not self.rich or value == 0:
             return text
-        return click.style(text, fg="bright_blue" if value > 0 else "bright_red")
+        return _styled(text, 94 if value > 0 else 91)
 
     def framed(self, lines: list[str], width: int) -> list[str]:
         """Return lines with a frame around them, two columns and two lines larger."""
@@ -129,3 +129,14 @@ def paragraph(text: str) -> str:
     """Return text broken into lines that fit the terminal."""
     together = " ".join(text.split()).replace(" %", "\u00a0%").replace(" -> ", "\u00a0->\u00a0")
     return textwrap.fill(together, WIDTH, break_on_hyphens=False).replace("\u00a0", " ")
+
+
+def columns(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Return a table's row: the first cell to the left, the others to the right."""
+    first, *others = zip(cells, widths, strict=True)
+    return "  " + f"{first[0]:<{first[1]}}" + "".join(f"{cell:>{width}}" for cell, width in others)
+
+
+def _styled(text: str, code: int) -> str:
+    """Return a text in one of the terminal's styles: 1 bold, 91 bright red, 94 bright blue."""
+    return f"\x1b[{code}m{text}\x1b[0m"
