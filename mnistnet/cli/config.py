@@ -42,7 +42,7 @@ def command(file: Path | None, overrides: tuple[str, ...], schema: bool, list_al
 
 def _list() -> None:
     """Print the name of each config that comes with the package, and the first sentence of its file."""
-    from mnistnet.config import presets as presets
+    from mnistnet.config import presets
 
     names = presets.names()
     width = max(map(len, names), default=0) + 2

@@ -87,7 +87,7 @@ def command(
         raise UsageError("expected either a picture file or --index N, " + ("found both" if image else "found neither"))
     from mnistnet.checkpoint import checkpoint as checkpoints
     from mnistnet.config.loader import check_layer_sizes
-    from mnistnet.explain import batch_gradient as averaging
+    from mnistnet.explain import batch_gradient
     from mnistnet.explain.explanation import as_json as to_json
     from mnistnet.explain.explanation import explain
     from mnistnet.explain.labels import Telling
@@ -110,7 +110,7 @@ def command(
     else:
         subject = _from_split(index or 0, split, train if split == "train" else test, store)
     known = subject.true_label is not None or label is not None
-    progress = bar(averaging.work(len(train), len(test), examples), "asking all examples", " images")
+    progress = bar(batch_gradient.work(len(train), len(test), examples), "asking all examples", " images")
     try:
         explanation = explain(
             network,

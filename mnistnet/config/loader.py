@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from mnistnet.config import presets as presets
+from mnistnet.config import presets
 from mnistnet.config import yaml as strict_yaml
 from mnistnet.config.messages import choice, explain_invalid, found
 from mnistnet.config.schema import Config as Config  # its keys are there, what is done with a config is here

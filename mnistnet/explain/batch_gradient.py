@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.data.datasets import Examples
-from mnistnet.explain.example_gradient import Labels, Nudges, as_inputs, backpropagate, in_float64
+from mnistnet.explain.example_gradient import ExampleGradient, Labels, as_inputs, backpropagate, in_float64
 from mnistnet.explain.sensitivity import Parameter
 from mnistnet.inference.evaluate import forward
 from mnistnet.nn.network import Network
@@ -56,7 +56,7 @@ class FineTunePoint:
 
 
 @dataclass(frozen=True)
-class Averages:
+class BatchGradient:
     """The video's table and what it leads to.
 
     `nudges[r, c]` is what example c wishes of `parameters[r]`: this example first, then training examples from the
@@ -74,14 +74,14 @@ class Averages:
 
 
 def averages(
-    nudges: Nudges,
+    nudges: ExampleGradient,
     train: Examples,
     test: Examples,
     *,
     examples: int | None = None,
     seed: int = 0,
     on_progress: Progress | None = None,
-) -> Averages:
+) -> BatchGradient:
     """Compare an example with `examples` of `train` (None: all), drawn by `seed`.
 
     `on_progress(n)` is called after every n images, `work(...)` in all.
@@ -90,7 +90,7 @@ def averages(
     network, order = nudges.network, generator(seed, Use.SHUFFLE, 1).permutation(len(train))[:examples]
     batch_cost, batch_gradient = mean_gradient(network, train, order[:MINI_BATCH])
     full_cost, full_gradient = mean_gradient(network, train, order, on_progress)
-    return Averages(
+    return BatchGradient(
         parameters=parameters,
         labels=(nudges.label, *map(int, train.labels[:COLUMNS])),
         nudges=np.stack([_nudges_of(network, each, parameters) for each in _gradients(nudges, train)], axis=1),
@@ -107,7 +107,7 @@ def work(train: int, test: int, examples: int | None) -> int:
     return min(train, train if examples is None else examples) + 2 * len(STEPS) * test
 
 
-def representative_parameters(nudges: Nudges) -> tuple[Parameter, ...]:
+def representative_parameters(nudges: ExampleGradient) -> tuple[Parameter, ...]:
     """Return a few weights and biases of each layer to speak for all: from the output back, those felt most.
 
     Of a layer: the most sensitive weight of each of its two most sensitive neurons, and the most sensitive bias.
@@ -152,7 +152,7 @@ def _direction(examples: int, cost: float, gradient: Array, full_gradient: Array
     return Direction(examples, cost, float(np.linalg.norm(gradient)), angle(gradient, full_gradient))
 
 
-def _gradients(nudges: Nudges, train: Examples) -> Iterator[Array]:
+def _gradients(nudges: ExampleGradient, train: Examples) -> Iterator[Array]:
     """Yield the gradient of the example, then those of the first training examples, one by one."""
     yield nudges.gradient
     for i in range(min(COLUMNS, len(train))):
@@ -168,7 +168,7 @@ def _nudges_of(network: Network, gradient: Array, parameters: Sequence[Parameter
 
 
 def _heed(
-    nudges: Nudges, train: Examples, test: Examples, order: Indices, on_progress: Progress | None
+    nudges: ExampleGradient, train: Examples, test: Examples, order: Indices, on_progress: Progress | None
 ) -> tuple[FineTunePoint, ...]:
     """Walk for this example alone, and for mini-batches, and look back at each of STEPS."""
     size = min(MINI_BATCH, len(order))
@@ -185,7 +185,7 @@ def _heed(
 
 
 def _walk(
-    nudges: Nudges,
+    nudges: ExampleGradient,
     test: Examples,
     next_batch: Callable[[int], tuple[Array, Labels]],
     on_progress: Progress | None,

@@ -21,7 +21,7 @@ Labels = npt.NDArray[np.uint8] | list[int]
 
 
 @dataclass(frozen=True)
-class LayerNudges:
+class LayerGradient:
     """What the example makes of one layer, and what it wishes of it. n neurons, m before them.
 
     - `activations`: (n,).
@@ -41,7 +41,7 @@ class LayerNudges:
 
 
 @dataclass(frozen=True)
-class Nudges:
+class ExampleGradient:
     """What one example wishes of the network. Layer 1 is the first hidden one; the last is the output.
 
     - `network`: the one explained, in float64. `inputs`: what it sees, 0 black to 1 white, shape (pixels,).
@@ -61,7 +61,7 @@ class Nudges:
     cost: float
     cost_terms: Array
     gradient: Array
-    layers: tuple[LayerNudges, ...]
+    layers: tuple[LayerGradient, ...]
     wishes: Array | None
 
     def behind(self, layer: int) -> Array:
@@ -120,7 +120,7 @@ def backpropagate(network: Network, inputs: Array, labels: Labels) -> tuple[Arra
     return costs, cache, gradients
 
 
-def of_example(network: Network, pixels: npt.NDArray[np.uint8], label: int) -> Nudges:
+def of_example(network: Network, pixels: npt.NDArray[np.uint8], label: int) -> ExampleGradient:
     """Return what an image of shape (pixels,) wishes so that it be read as `label`.
 
     Raises UsageError where image or label do not fit the network, and DivergedError.
@@ -133,7 +133,7 @@ def of_example(network: Network, pixels: npt.NDArray[np.uint8], label: int) -> N
     network, inputs, target = in_float64(network), as_inputs(pixels), np.eye(classes)[label]
     costs, cache, gradients = backpropagate(network, inputs[None], [label])
     cost, output = float(costs[0]), cache.activations[-1][0]
-    return Nudges(
+    return ExampleGradient(
         network=network,
         inputs=inputs,
         label=label,
@@ -149,13 +149,13 @@ def of_example(network: Network, pixels: npt.NDArray[np.uint8], label: int) -> N
     )
 
 
-def _layer(network: Network, cache: ForwardCache, gradients: Gradients, layer: int) -> LayerNudges:
+def _layer(network: Network, cache: ForwardCache, gradients: Gradients, layer: int) -> LayerGradient:
     a, d_activation = cache.activations[layer + 1][0], gradients.activations[layer]
     slopes = None
     if layer < len(network.weights) - 1:
         slopes = np.empty_like(a)
         network.activation.derivative(a, out=slopes)
-    return LayerNudges(
+    return LayerGradient(
         activations=a,
         nudges=None if d_activation is None else 0 - d_activation[0],  # -x would make a zero of it minus zero
         slopes=slopes,
@@ -165,7 +165,7 @@ def _layer(network: Network, cache: ForwardCache, gradients: Gradients, layer: i
     )
 
 
-def three_ways(nudges: Nudges, layer: int, neuron: int) -> ThreeWays:
+def three_ways(nudges: ExampleGradient, layer: int, neuron: int) -> ThreeWays:
     """Return the three ways to give neuron `neuron` (from 0) of `layer` (from 1) its wish. Raises UsageError."""
     if not 1 <= layer <= len(nudges.layers):
         raise UsageError(

@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.data.datasets import Examples
-from mnistnet.explain import batch_gradient as averaging
-from mnistnet.explain import example_gradient as nudges
-from mnistnet.explain import sensitivity
-from mnistnet.explain.batch_gradient import Averages, Progress
-from mnistnet.explain.example_gradient import LayerNudges, Nudges, ThreeWays
+from mnistnet.explain import batch_gradient, example_gradient, sensitivity
+from mnistnet.explain.batch_gradient import BatchGradient, Progress
+from mnistnet.explain.example_gradient import ExampleGradient, LayerGradient, ThreeWays
 from mnistnet.explain.sensitivity import Sensitivities, Sensitivity
 from mnistnet.nn.network import Network
 from mnistnet.training.process_pool import one_blas_thread
@@ -30,10 +28,10 @@ from mnistnet.util.arrays import Array
 class Explanation:
     """All that one example has to say about a network, in the order of the video."""
 
-    nudges: Nudges
+    nudges: ExampleGradient
     three_ways: ThreeWays
     sensitivities: Sensitivities
-    averages: Averages
+    averages: BatchGradient
 
 
 def explain(
@@ -60,10 +58,10 @@ def explain(
     large to compute with.
     """
     with one_blas_thread():  # two wait for each other longer than they work on matrices as narrow as these
-        wished = nudges.of_example(network, pixels, label)
-        ways = nudges.three_ways(wished, *(neuron or (len(wished.layers), label)))
+        wished = example_gradient.of_example(network, pixels, label)
+        ways = example_gradient.three_ways(wished, *(neuron or (len(wished.layers), label)))
         felt = sensitivity.sensitivities(wished, top)
-        averages = averaging.averages(wished, train, test, examples=examples, seed=seed, on_progress=on_progress)
+        averages = batch_gradient.averages(wished, train, test, examples=examples, seed=seed, on_progress=on_progress)
     return Explanation(wished, ways, felt, averages)
 
 
@@ -108,8 +106,8 @@ def _list(array: Array | None) -> Any:
     return None if array is None else array.tolist()
 
 
-def _layer_as_json(layer: LayerNudges) -> dict[str, Any]:
-    return {name: _list(getattr(layer, name)) for name in LayerNudges.__dataclass_fields__}
+def _layer_as_json(layer: LayerGradient) -> dict[str, Any]:
+    return {name: _list(getattr(layer, name)) for name in LayerGradient.__dataclass_fields__}
 
 
 def _sensitivities_as_json(entries: tuple[Sensitivity, ...]) -> list[dict[str, Any]]:
@@ -125,7 +123,7 @@ def _sensitivities_as_json(entries: tuple[Sensitivity, ...]) -> list[dict[str, A
     ]
 
 
-def _averages_as_json(averages: Averages) -> dict[str, Any]:
+def _averages_as_json(averages: BatchGradient) -> dict[str, Any]:
     return {
         "labels": list(averages.labels),
         "rows": [

@@ -214,7 +214,7 @@ def example(telling: Telling) -> Iterator[Block]:
     pixels = np.rint(nudges.inputs * 255).astype(np.uint8)
     yield Picture(pixels, telling.shape)
     yield Paragraph(
-        f"{_verdict(telling)} {_what_it_costs(telling)} (In all tables a dot is a number too small to show.)"
+        f"{verdict(telling)} {_what_it_costs(telling)} (In all tables a dot is a number too small to show.)"
     )
     yield Gap()
     terms = unit(nudges.cost_terms)
@@ -227,7 +227,8 @@ def example(telling: Telling) -> Iterator[Block]:
     yield Row(["cost", "", "", terms.plain(nudges.cost)], [10, 12, 9, 12], note=f"  = {short(nudges.cost)}")
 
 
-def _verdict(telling: Telling) -> str:
+def verdict(telling: Telling) -> str:
+    """Say what the network reads, and whether it should."""
     nudges = telling.explanation.nudges
     answer = telling.names[nudges.prediction]
     network = f"The network, {'-'.join(map(str, nudges.network.layer_sizes))}"
@@ -533,7 +534,7 @@ def bang_for_the_buck(telling: Telling) -> Iterator[Block]:
     yield Paragraph(
         f"All {size:,} derivatives together are the gradient of this example's cost. The sign of each says which way "
         "to nudge that weight or bias; its size how much bang you get for your buck. "
-        f"{_ratios(telling)} {_zero_derivatives(telling)}"
+        f"{ratios(telling)} {zero_derivatives(telling)}"
     )
     if not felt.most_weights and not felt.most_biases:
         return
@@ -559,7 +560,8 @@ def bang_for_the_buck(telling: Telling) -> Iterator[Block]:
     yield from _by_layer(telling)
 
 
-def _ratios(telling: Telling) -> str:
+def ratios(telling: Telling) -> str:
+    """Say how many times more sensitive the cost is to one weight than to others."""
     felt = telling.explanation.sensitivities
     if not felt.most_weights or felt.middle is None:
         return "Here every weight's derivative is zero: nothing can be nudged."
@@ -573,7 +575,8 @@ def _ratios(telling: Telling) -> str:
     return f"{text}, and {extreme} times more than to {telling.parameter(least.parameter)}."
 
 
-def _zero_derivatives(telling: Telling) -> str:
+def zero_derivatives(telling: Telling) -> str:
+    """Say how many derivatives are zero, and why."""
     felt, size = telling.explanation.sensitivities, telling.explanation.nudges.gradient.size
     if not felt.zeros:
         return "None of them is zero."

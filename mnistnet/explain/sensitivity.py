@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mnistnet.explain.example_gradient import Nudges, in_float64
+from mnistnet.explain.example_gradient import ExampleGradient, in_float64
 from mnistnet.nn.layer_buffers import Gradients
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
@@ -82,7 +82,7 @@ class Sensitivities:
     shares: tuple[Share, ...]
 
 
-def sensitivities(nudges: Nudges, top: int) -> Sensitivities:
+def sensitivities(nudges: ExampleGradient, top: int) -> Sensitivities:
     """Return the `top` most and least sensitive weights and biases, each nudged for proof, and all of them counted."""
     scale = _Scale(nudges)
     weights = scale.ranked(slice(0, nudges.network.weight_count))
@@ -102,7 +102,7 @@ def sensitivities(nudges: Nudges, top: int) -> Sensitivities:
 class _Scale:
     """Weighs single parameters, in a copy of the network where each is put back after its nudge."""
 
-    def __init__(self, nudges: Nudges) -> None:
+    def __init__(self, nudges: ExampleGradient) -> None:
         self._nudges, self._network = nudges, in_float64(nudges.network)
         self._sizes = np.abs(nudges.gradient)
         # Below this a change is lost in rounding: of an output, which a squared difference passes on times its root;
@@ -133,7 +133,7 @@ class _Scale:
         return Sensitivity(parameter, derivative, step, promised, measured if abs(promised) > self._noise else None)
 
 
-def cost(network: Network, nudges: Nudges) -> float:
+def cost(network: Network, nudges: ExampleGradient) -> float:
     """Return what the example costs in a network."""
     cache = network.forward(nudges.inputs[None], network.forward_cache(1))
     return float(network.loss.costs(cache.logits, nudges.target[None])[0])
@@ -153,7 +153,7 @@ def parameter_at(layer_sizes: tuple[int, ...], index: int) -> Parameter:
     raise IndexError("beyond the last parameter")
 
 
-def _shares(nudges: Nudges) -> tuple[Share, ...]:
+def _shares(nudges: ExampleGradient) -> tuple[Share, ...]:
     total, shares = float(nudges.gradient @ nudges.gradient), []
     for layer, own in enumerate(nudges.layers, 1):
         for biases, gradient in ((False, own.weight_gradient.ravel()), (True, own.bias_gradient)):

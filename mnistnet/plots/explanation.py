@@ -1,21 +1,18 @@
-"""The figure of `mnistnet explain`: the story that one digit tells, on one tall page, in the same order.
+"""The figure of `mnistnet explain`: the story that one digit tells, on one tall page, section by section."""
 
-This file has the digit, what the output layer wishes, and the three ways to heed one wish; `explanation_back.py` adds
-all wishes up and passes them back; `explanation_gradient.py` has the gradient as sensitivities, and
-`explanation_examples.py` the other examples.
-"""
-
+from collections.abc import Iterator, Sequence
+from math import cos, floor, log10, radians, sin
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistnet.explain.batch_gradient import STEP_LENGTH
 from mnistnet.explain.labels import MAX_ROWS, Telling, strongest
-from mnistnet.plots import GREY, figure
-from mnistnet.plots.explanation_back import all_wishes, passed_back
-from mnistnet.plots.explanation_examples import only_this_one
-from mnistnet.plots.explanation_gradient import bang_for_the_buck
-from mnistnet.plots.layout import MARGIN, RADIUS, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
+from mnistnet.explain.report import ratios, verdict, zero_derivatives
+from mnistnet.explain.sensitivity import STEP, Sensitivity, Share
+from mnistnet.plots import COLOURS, GREY, figure
+from mnistnet.plots.layout import INNER, MARGIN, RADIUS, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
 from mnistnet.util.arrays import Array
 from mnistnet.util.number_format import Unit, short, times, unit
 
@@ -24,6 +21,20 @@ if TYPE_CHECKING:
 
 DIGIT = 2.3  # inches
 PITCH = 0.25  # from neuron to neuron, one below the other
+TABLE_ROW = 0.235  # of the table
+NAME, SUM, SIDEWAYS = 1.0, 0.66, 0.55  # widths: of a neuron's name, of its sum, of the longest arrow
+MAX_LAYER_STRIPS = 5  # of a deeper network the last ones are drawn, and the first weights
+IMAGES = 8  # in a row
+MAX_ENTRIES = 5  # of the most and least sensitive
+MAX_RIDGE_LAYERS = 4  # of a deeper network the last ones are drawn
+BINS = 60
+LOWEST, TALLEST = 0.42, 0.75  # of a ridge
+PROOF_ROW = 0.2
+PROMISED, MEASURED = COLOURS[:2]
+BIASES, WEIGHTS = COLOURS[4], COLOURS[5]
+MAX_EXAMPLE_LAYERS = 4  # of a deeper network the last ones are drawn
+APART, LOWEST_LABEL = 22, 9  # per cent on the axes of what comes of heeding one alone
+ALONE, BATCHES = COLOURS[1], COLOURS[0]
 
 
 def draw_explanation(telling: Telling, path: Path) -> None:
@@ -79,7 +90,7 @@ def _example_and_wishes(page: Page, telling: Telling) -> None:
     page.y += DIGIT + 0.1
     ink = int(np.count_nonzero(nudges.inputs))
     page.paragraph(
-        f"{nudges.inputs.size} numbers from 0 (black) to 1 (white), {ink} of them not black. {_verdict(telling)} "
+        f"{nudges.inputs.size} numbers from 0 (black) to 1 (white), {ink} of them not black. {verdict(telling)} "
         f"It costs {short(nudges.cost)}.",
         width=DIGIT,
     )
@@ -90,16 +101,6 @@ def _example_and_wishes(page: Page, telling: Telling) -> None:
     page.y += 0.08
     _strip_of_outputs(page, telling, left)
     page.y = max(page.y, bottom) + 0.15
-
-
-def _verdict(telling: Telling) -> str:
-    nudges = telling.explanation.nudges
-    answer = telling.names[nudges.prediction]
-    if not telling.known:
-        return f"The network reads it as {answer}, and nobody has said otherwise."
-    if nudges.prediction == nudges.label:
-        return f"The network reads it as {answer}, as it should."
-    return f"The network reads it as {answer}, but should as {telling.digit}."
 
 
 def _desired(telling: Telling) -> str:
@@ -141,7 +142,7 @@ def _three_ways(page: Page, telling: Telling) -> None:
     page.y += 0.25
     page.paragraph(_sum(telling), left, 2.45)
     if ways.bias_nudge:
-        _reach(page, telling, left)
+        _reach_of_each_way(page, telling, left)
     bottom = page.y
     if ways.bias_nudge:
         for column, draw in enumerate((_by_weights, _by_activations)):
@@ -162,7 +163,7 @@ def _sum(telling: Telling) -> str:
     return minus(f"{text}: its wish times the slopes on the way.")
 
 
-def _reach(page: Page, telling: Telling, left: float) -> None:
+def _reach_of_each_way(page: Page, telling: Telling, left: float) -> None:
     """Draw how far each way leads."""
     ways = telling.explanation.three_ways
     bias, weights, _ = ways.reach
@@ -259,3 +260,396 @@ def _fan(
     if len(nudges) > MAX_ROWS:
         page.write(left, page.y, f"... and {len(nudges) - len(chosen):,} more", size=8, color=GREY)
         page.y += 0.2
+
+
+def all_wishes(page: Page, telling: Telling) -> None:
+    """Draw the table of wishes, neuron by output, its sums, and what becomes of them."""
+    nudges = telling.explanation.nudges
+    page.heading("4  All wishes added up, and passed back")
+    if nudges.wishes is None:
+        page.paragraph("Behind the output layer are the pixels, and they are given: no wish is passed on.")
+        return
+    page.paragraph(
+        f"Every output has its own idea of what should happen to {telling.layer(telling.output - 1)}, in proportion to "
+        "its weights and to how far it is off. A column is what one output wishes; the sum of a row is what all of "
+        "them together wish of that neuron, its nudge. Times the slope of the neuron's function it is the nudge for "
+        "its bias."
+    )
+    page.y += 0.36
+    _table_of_wishes(page, telling, nudges.wishes)
+    page.y += 0.2
+
+
+def _table_of_wishes(page: Page, telling: Telling, wishes: Array) -> None:
+    layer = telling.output - 1
+    own = telling.explanation.nudges.layers[layer - 1]
+    assert own.nudges is not None
+    assert own.slopes is not None
+    rows, columns = few(own.nudges), few_outputs(np.abs(wishes).max(axis=0))
+    part, words, biases = wishes[np.ix_(rows, columns)], unit(wishes.ravel()), unit(own.delta)
+    left, top = MARGIN + NAME, page.y
+    wide = min(0.56, (INNER - NAME - SUM - 2 * SIDEWAYS - 1.55) / len(columns))
+    page.write(MARGIN, top - 0.1, words.words.strip(" ()"), size=7.5, color=GREY)
+    for number, column in enumerate(columns):
+        name = f"out {telling.names[column]}" if len(telling.names[column]) < 3 else telling.names[column][:6]
+        page.write(left + (number + 0.5) * wide, top - 0.1, name, ha="center", size=8, weight="bold")
+    page.cells(
+        left,
+        top,
+        part / (np.abs(part).max() or 1),
+        [[words(float(value)) for value in row] for row in part],
+        (wide, TABLE_ROW),
+    )
+    edge = left + wide * len(columns) + 0.08
+    sums = own.nudges[rows]
+    page.write(edge + SUM - 0.1, top - 0.1, "sum", ha="right", size=8, weight="bold")
+    middle = edge + SUM + 0.1 + SIDEWAYS
+    page.write(middle, top - 0.1, "nudge", ha="center", size=8, weight="bold")
+    page.write(WIDTH - MARGIN - 0.75, top - 0.1, "× slope", ha="right", size=8, weight="bold")
+    page.write(WIDTH - MARGIN, top - 0.1, "= for bias", ha="right", size=8, weight="bold")
+    page.write(WIDTH - MARGIN, top - 0.28, biases.words.strip(" ()"), ha="right", size=7.5, color=GREY)
+    bright, largest = brightness(own.activations), float(np.abs(sums).max()) or 1.0
+    page.canvas.plot([middle, middle], [top, top + TABLE_ROW * len(rows)], color=GREY, linewidth=0.6)
+    for number, index in enumerate(rows):
+        y, nudge, bias = top + (number + 0.5) * TABLE_ROW, float(own.nudges[index]), 0 - float(own.delta[index])
+        page.write(MARGIN, y, telling.neuron(layer, index), size=8)
+        page.write(left - 0.27, y, f"{own.activations[index]:.2f}", ha="right", size=7.5, color=GREY)
+        page.neuron(left - 0.14, y, SMALL, float(bright[index]))
+        page.write(edge + SUM - 0.1, y, minus(words(nudge)), ha="right", size=8, weight="bold", color=colour(nudge))
+        page.arrow(middle, y, SIDEWAYS * nudge / largest, 0, colour(nudge))
+        page.write(WIDTH - MARGIN - 0.75, y, f"{own.slopes[index]:.4f}", ha="right", size=8)
+        page.write(WIDTH - MARGIN, y, minus(biases(bias)), ha="right", size=8, weight="bold", color=colour(bias))
+    page.y = top + TABLE_ROW * len(rows) + 0.06
+    left_out = [
+        f"{count - shown:,} more {what}"
+        for count, shown, what in ((len(own.nudges), len(rows), "neurons"), (wishes.shape[1], len(columns), "outputs"))
+        if count > shown
+    ]
+    if left_out:
+        page.paragraph(f"... and {' and '.join(left_out)}, which count in the sums all the same")
+
+
+def passed_back(page: Page, telling: Telling) -> None:
+    """Draw the nudges of the hidden layers before, and the first weights' as images."""
+    before = range(telling.output - 2, 0, -1)
+    for layer in before[:MAX_LAYER_STRIPS]:
+        _layer(page, telling, layer)
+    if len(before) > MAX_LAYER_STRIPS:
+        page.paragraph(f"... and so on, through {len(before) - MAX_LAYER_STRIPS:,} more hidden layers.")
+    _first_weights(page, telling)
+
+
+def _layer(page: Page, telling: Telling, layer: int) -> None:
+    own = telling.explanation.nudges.layers[layer - 1]
+    assert own.nudges is not None
+    assert own.slopes is not None
+    page.paragraph(
+        f"The same once more, one layer back: the nudges of {telling.layer(layer)} add up what the neurons of "
+        f"{telling.layer(layer + 1)} wish, each in proportion to its weight and to the nudge for its own bias."
+    )
+    rows, words, biases = few(own.nudges), unit(own.nudges), unit(own.delta)
+    page.strip(
+        MARGIN,
+        [telling.neuron(layer, index) for index in rows],
+        brightness(own.activations)[rows],
+        own.activations[rows],
+        own.nudges[rows],
+        [
+            (f"nudge{words.words}", [words(float(own.nudges[index])) for index in rows]),
+            ("× slope", [f"{own.slopes[index]:.4f}" for index in rows]),
+            (f"= for bias{biases.words}", [biases(0 - float(own.delta[index])) for index in rows]),
+        ],
+    )
+    if len(own.nudges) > len(rows):
+        page.paragraph(f"... and {len(own.nudges) - len(rows):,} more neurons")
+    page.y += 0.12
+
+
+def _first_weights(page: Page, telling: Telling) -> None:
+    """Draw the nudges for the first weights, an image for each neuron: the picture times one number."""
+    nudges = telling.explanation.nudges
+    own = nudges.layers[0]
+    chosen = few(own.delta)
+    loudest = strongest(own.delta, 1)[0]
+    black, pixels = int(np.count_nonzero(nudges.inputs == 0)), nudges.inputs.size
+    page.paragraph(
+        f"And so down to the first weights: {pixels} for each neuron of {telling.layer(1)}, one for each pixel. Their "
+        "nudges are the picture itself, times the nudge for the neuron's bias: most for "
+        f"{telling.neuron(1, loudest)}, {minus(short(0 - float(own.delta[loudest]), '+'))} where the picture is white. "
+        f"The {black} black pixels bring nothing: {telling.explanation.sensitivities.black:,} of the "
+        f"{own.weight_gradient.size:,} first weights get no nudge from this picture. All images are on one scale."
+    )
+    largest, words = float(np.abs(own.weight_gradient).max()) or 1.0, unit(own.delta)
+    page.write(MARGIN, page.y + 0.06, f"weight nudges of a white pixel{words.words}", size=8, color=GREY)
+    page.y += 0.18
+    gap = 0.12
+    side = (INNER - gap * (IMAGES - 1)) / IMAGES
+    for number, index in enumerate(chosen):
+        column = number % IMAGES
+        if number and not column:
+            page.y += side + 0.3
+        x = MARGIN + column * (side + gap)
+        nudge = 0 - float(own.delta[index])
+        page.write(x, page.y + 0.1, telling.neuron(1, index), size=8)
+        page.write(x + side, page.y + 0.1, minus(words(nudge)), ha="right", size=8, weight="bold", color=colour(nudge))
+        page.signed_image(x, page.y + 0.2, side, (0 - own.weight_gradient[index]).reshape(telling.shape), largest)
+    page.y += side + 0.3
+    if len(own.delta) > len(chosen):
+        page.paragraph(f"... and {len(own.delta) - len(chosen):,} more neurons")
+    page.y += 0.2
+
+
+def bang_for_the_buck(page: Page, telling: Telling) -> None:
+    """Draw how sensitive the cost is to the parameters of each layer, and that the gradient tells the truth."""
+    felt, size = telling.explanation.sensitivities, telling.explanation.nudges.gradient.size
+    page.heading("5  Bang for the buck")
+    text = (
+        f"All {size:,} derivatives together are the gradient of this example's cost; the size of each says how much "
+        f"bang you get for your buck. {ratios(telling)} {zero_derivatives(telling)}"
+    )
+    page.paragraph(text.replace("->", "→"))
+    if not felt.most_weights and not felt.most_biases:
+        return
+    top = page.y
+    _proof(page, telling)
+    bottom, page.y = page.y, top
+    _ridges(page, telling, bottom - top - 0.8)
+    page.y = max(bottom, page.y) + 0.2
+
+
+def _ridges(page: Page, telling: Telling, room: float) -> None:
+    """Draw how derivatives' sizes are distributed, a ridge for each layer's weights and one for its biases."""
+    shares = [share for share in telling.explanation.sensitivities.shares if share.count > share.zeros]
+    shares = shares[-2 * MAX_RIDGE_LAYERS :]
+    page.write(MARGIN, page.y + 0.08, "Sizes of the derivatives that are not zero", weight="bold", size=9.5)
+    page.y += 0.28
+    page.write(MARGIN, page.y, "how many, and their part of the gradient's squared length", size=8, color=GREY)
+    page.y += 0.12
+    sizes = [_sizes(telling, share) for share in shares]
+    low = max(floor(log10(min(float(each.min()) for each in sizes))), -20)
+    high = max(low, floor(log10(max(float(each.max()) for each in sizes)))) + 1
+    ridge = min(TALLEST, max(LOWEST, room / len(shares)))
+    height = ridge * len(shares)
+    axes = page.axes(MARGIN + 2.0, page.y, 2.3, height)
+    edges = np.linspace(low, high, BINS + 1)
+    for number, (share, each) in enumerate(zip(shares, sizes, strict=True)):
+        base = (len(shares) - 1 - number) * ridge
+        counts = np.histogram(np.log10(np.maximum(each, 10.0**low)), edges)[0]
+        heights = base + 0.85 * ridge * np.sqrt(counts / counts.max())
+        style: dict[str, Any] = {"facecolor": BIASES, "hatch": "////"} if share.biases else {"facecolor": WEIGHTS}
+        axes.fill_between(edges[:-1], base, heights, step="post", edgecolor="black", linewidth=0.6, **style)
+        axes.plot(np.log10(share.middle), base + 0.04, "v", color="black", markersize=4)
+        y = page.y + height - base - ridge * 0.5 - 0.06
+        kind = "biases" if share.biases else "weights"
+        page.write(MARGIN, y, f"{kind}, {telling.layer(share.layer).removeprefix('the ')}", size=8, weight="bold")
+        counted = f"{share.count - share.zeros:,} of {share.count:,}; {100 * share.share:.0f} %"
+        page.write(MARGIN, y + 0.15, counted, size=8, color=GREY)
+    axes.set(xlim=(low, high), ylim=(0, height), yticks=[])
+    axes.spines["left"].set_visible(False)
+    every = max(1, -(-(high - low) // 5))
+    ticks = list(range(high, low - 1, -every))
+    axes.set_xticks(ticks, [f"$10^{{{tick}}}$" for tick in ticks])
+    axes.tick_params(labelsize=8)
+    page.y += height + 0.3
+    page.write(MARGIN, page.y, "triangle: the one in the middle; heights: square root of counts", size=7.5, color=GREY)
+    page.y += 0.1
+
+
+def _sizes(telling: Telling, share: Share) -> Array:
+    """Return how large the derivatives of a layer's weights or biases are, those that are zero aside."""
+    own = telling.explanation.nudges.layers[share.layer - 1]
+    sizes: Array = np.abs(own.bias_gradient if share.biases else own.weight_gradient.ravel())
+    found: Array = sizes[sizes != 0]
+    return found
+
+
+def _proof(page: Page, telling: Telling) -> None:
+    """Draw for the most and the least sensitive what their derivatives promise, and what a real nudge does."""
+    felt, left = telling.explanation.sensitivities, MARGIN + 4.75
+    groups: list[tuple[str, Sequence[Sensitivity]]] = [
+        ("most sensitive weights", felt.most_weights),
+        ("least sensitive weights, zeros aside", felt.least_weights),
+        ("most sensitive biases", felt.most_biases),
+        ("least sensitive biases, zeros aside", felt.least_biases),
+    ]
+    page.write(left, page.y + 0.08, f"Is that true? Each was really nudged by {STEP}", weight="bold", size=9.5)
+    page.y += 0.28
+    right = WIDTH - MARGIN
+    page.write(right - 0.95, page.y, "promised", ha="right", size=8, color=GREY)
+    page.write(right, page.y, "measured", ha="right", size=8, color=GREY)
+    page.y += 0.1
+    shown = [(name, list(entries[: min(MAX_ENTRIES, telling.top)])) for name, entries in groups if entries]
+    changes = [abs(value) for _, entries in shown for entry in entries for value in _changes(entry)]
+    low = max(floor(log10(min(changes))), -26)
+    high = max(low, floor(log10(max(changes)))) + 1
+    start, end = left + 1.5, right - 1.85
+
+    def place(change: float) -> float:
+        return start + (end - start) * (max(log10(abs(change)), low) - low) / (high - low)
+
+    every = max(1, -(-(high - low) // 4))
+    powers = range(high, low - 1, -every)
+    for name, entries in shown:
+        page.y += 0.14
+        page.write(left, page.y, name, size=8, color=GREY)
+        page.y += 0.08
+        for x in (place(10.0**power) for power in powers):
+            page.canvas.plot(
+                [x, x], [page.y + 0.02, page.y + PROOF_ROW * len(entries)], color="#DDDDDD", lw=0.6, zorder=1
+            )
+        for entry in entries:
+            y = page.y + PROOF_ROW / 2
+            page.write(left, y, telling.parameter(entry.parameter).replace("->", "→"), size=8)
+            page.canvas.plot([start, end], [y, y], color="#DDDDDD", linewidth=0.6, zorder=1)
+            page.canvas.plot(place(entry.promised), y, "D", markersize=6, color=PROMISED, markerfacecolor="white")
+            page.write(right - 0.95, y, minus(short(entry.promised)), ha="right", size=8)
+            if entry.measured is None:
+                page.write(right, y, "lost in rounding", ha="right", size=6.5, color=GREY)
+            else:
+                page.canvas.plot(place(entry.measured), y, ".", markersize=5, color=MEASURED)
+                page.write(right, y, minus(short(entry.measured)), ha="right", size=8)
+            page.y += PROOF_ROW
+    for power in powers:
+        page.write(place(10.0**power), page.y + 0.1, f"$-10^{{{power}}}$", ha="center", size=7.5)
+    page.y += 0.3
+    page.write(
+        left,
+        page.y,
+        "change of the cost; diamond: promised, derivative times nudge; dot: measured",
+        size=7.5,
+        color=GREY,
+    )
+    page.y += 0.1
+
+
+def _changes(entry: Sensitivity) -> Iterator[float]:
+    yield entry.promised
+    if entry.measured:
+        yield entry.measured
+
+
+def only_this_one(page: Page, telling: Telling) -> None:
+    """Draw this example beside the others, and what comes of heeding it alone."""
+    averages = telling.explanation.averages
+    page.heading("6  Only this example, or all of them")
+    page.paragraph(
+        "Other pictures wish something else. What this one wishes of a few weights and biases, what the first training "
+        f"images wish, and the average over {averages.all.examples:,} training images, which is minus the gradient of "
+        "their cost (colours: each row for itself); and which way it all goes together."
+    )
+    top = page.y
+    _examples(page, telling)
+    bottom, page.y = page.y, top
+    _angles(page, telling)
+    page.y = max(bottom, page.y) + 0.1
+    _heeded(page, telling)
+
+
+def _examples(page: Page, telling: Telling) -> None:
+    """Draw the video's table: parameters by examples, and the average."""
+    averages = telling.explanation.averages
+    parameters = averages.parameters[: 3 * MAX_EXAMPLE_LAYERS]
+    names = [telling.names[label][:6] for label in averages.labels]
+    columns = [f"this {names[0]}"[:8], *names[1:]]
+    values, words = averages.nudges[: len(parameters)], unit([*averages.nudges.ravel(), *averages.average], 4)
+    wide, left = 0.58, MARGIN + 1.42
+    page.y += 0.2
+    page.write(MARGIN, page.y - 0.1, words.words.strip(), size=8, color=GREY)
+    for number, name in enumerate(columns):
+        page.write(left + (number + 0.5) * wide, page.y - 0.1, name, ha="center", size=8, weight="bold")
+    texts = [[words(float(value)) for value in row] for row in values]
+    edge = left + wide * len(columns) + 0.08
+    page.write(edge + 0.36, page.y - 0.1, "average", ha="center", size=8, weight="bold")
+    means = averages.average[: len(parameters), None]
+    largest = np.maximum(np.abs(values).max(axis=1, keepdims=True), np.abs(means))
+    largest[largest == 0] = 1
+    page.cells(left, page.y, values / largest, texts, (wide, 0.25))
+    page.cells(edge, page.y, means / largest, [[words(float(value))] for (value,) in means], (0.72, 0.25))
+    for parameter in parameters:
+        page.write(MARGIN, page.y + 0.125, telling.parameter(parameter).replace("->", "→"), size=8)
+        page.y += 0.25
+    if len(averages.parameters) > len(parameters):
+        page.y += 0.1
+        page.write(MARGIN, page.y, "... and more in the layers before", size=8, color=GREY)
+        page.y += 0.1
+
+
+def _angles(page: Page, telling: Telling) -> None:
+    """Draw the directions of this example and of a mini-batch, against the average's."""
+    averages = telling.explanation.averages
+    x, y, length = WIDTH - MARGIN - 1.55, page.y + 1.45, 1.1
+    rim = np.radians(np.linspace(0, 180, 91))
+    page.canvas.plot(x + length * np.cos(rim), y - length * np.sin(rim), color="#CCCCCC", linewidth=0.8)
+    for degrees in (0, 45, 90, 135, 180):
+        across, up = cos(radians(degrees)), sin(radians(degrees))
+        page.canvas.plot(
+            [x + length * across, x + 1.05 * length * across],
+            [y - length * up, y - 1.05 * length * up],
+            color="#999999",
+            linewidth=0.8,
+        )
+        page.write(x + 1.17 * length * across, y - 1.13 * length * up, f"{degrees}°", ha="center", size=7.5, color=GREY)
+    page.write(x, y - 1.43, "directions", ha="center", weight="bold")
+    rows = [(averages.all, f"average of {averages.all.examples:,}", "black", "o", 1.0)]
+    if averages.batch.examples < averages.all.examples:
+        rows.append((averages.batch, f"{averages.batch.examples} at random", BATCHES, "s", 0.82))
+    rows.append((averages.example, "this example", ALONE, "D", 0.64))
+    page.y = y + 0.2
+    for direction, name, ink, mark, at in rows:
+        if direction.angle is not None:
+            across, up = cos(radians(direction.angle)), sin(radians(direction.angle))
+            page.canvas.plot([x, x + length * across], [y, y - length * up], color=ink, linewidth=2.2)
+            page.canvas.plot(x + at * length * across, y - at * length * up, mark, color=ink, markersize=8, mec="white")
+        where = "no direction" if direction.angle is None else f"{direction.angle:.0f}°"
+        page.canvas.plot(x - 1.45, page.y + 0.09, mark, color=ink, markersize=5)
+        page.write(x - 1.33, page.y + 0.09, f"{name}: {where}", size=8)
+        page.write(x + 1.55, page.y + 0.09, f"cost {short(direction.cost)}", size=8, color=GREY, ha="right")
+        page.y += 0.2
+    page.y += 0.1
+
+
+def _heeded(page: Page, telling: Telling) -> None:
+    """Draw what becomes of answers and accuracy, step by step, heeding this example alone or mini-batches."""
+    averages = telling.explanation.averages
+    rows, first, last = averages.heeded, averages.heeded[0], averages.heeded[-1]
+    page.paragraph(
+        f"What if we listened to this picture alone? In {last.steps} steps for it and nobody else, the share of test "
+        f"images called {telling.digit} goes from {100 * first.alone_share:.1f} % to {100 * last.alone_share:.1f} %, "
+        f"and accuracy from {100 * first.alone_accuracy:.1f} % to {100 * last.alone_accuracy:.1f} %. Beside it, as "
+        f"many steps for mini-batches of {averages.batch.examples}; each step is {100 * STEP_LENGTH:g} % of the length "
+        "of all weights and biases."
+    )
+    page.y += 0.22
+    steps = np.arange(len(rows))
+    half = (INNER - 0.9) / 2
+    for column, (title, alone, batches) in enumerate(
+        (
+            (f"test images called {telling.digit} (%)", "alone_share", "batches_share"),
+            ("test images read right (%)", "alone_accuracy", "batches_accuracy"),
+        )
+    ):
+        axes = page.axes(MARGIN + 0.3 + column * (half + 0.6), page.y + 0.1, half - 0.75, 1.75)
+        page.write(MARGIN + 0.3 + column * (half + 0.6), page.y - 0.06, title, weight="bold")
+        curves = []
+        for what, ink, mark, dash in ((alone, ALONE, "D", "-"), (batches, BATCHES, "s", (0, (5, 1.5)))):
+            values = [100 * float(getattr(row, what)) for row in rows]
+            axes.plot(steps, values, color=ink, marker=mark, markersize=5, linestyle=dash, clip_on=False)
+            curves.append(values[-1])
+        for value, name, ink, y in zip(
+            curves, ("this one alone", "mini-batches"), (ALONE, BATCHES), _apart(curves), strict=True
+        ):
+            text = f" {name}\n {value:.1f} %"
+            axes.text(steps[-1] + 0.15, y, text, va="center", size=8, color=ink)
+        axes.set(ylim=(0, 100), xlabel="steps")
+        axes.set_xticks(steps, [str(row.steps) for row in rows])
+        axes.tick_params(labelsize=8)
+    page.y += 2.45
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Return where to write two values beside their curves, on a scale to 100, so that they do not touch."""
+    (low, lower), (high, higher) = sorted(zip(values, range(2), strict=True))
+    missing = max(0.0, APART - (high - low)) / 2
+    shift = max(0.0, LOWEST_LABEL - (low - missing))
+    places = {lower: low - missing + shift, higher: high + missing + shift}
+    return [places[0], places[1]]

@@ -20,14 +20,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from mnistnet.errors import ImageError
 from mnistnet.util.arrays import Array
 from mnistnet.util.atomic_files import reason
-from mnistnet.vision import normalize as ink
-from mnistnet.vision import segmentation as line
+from mnistnet.vision import normalize, segmentation
 from mnistnet.vision.background import MIN_CONTRAST
 from mnistnet.vision.detection import Sheet, find_ink
 from mnistnet.vision.morphology import Mask, as_bytes, extent
 from mnistnet.vision.segmentation import Box
 
-SIDE = ink.SIDE
+SIDE = normalize.SIDE
 MAX_FILE = 100 << 20  # bytes
 MAX_PIXELS = 25_000_000  # decoded at most
 WORKING_PIXELS = 4_000_000  # kept, in grey, for what follows
@@ -83,25 +82,25 @@ def reading(content: bytes, name: str) -> Reading:
     """Return the one digit in the bytes of a picture file. Raises ImageError, which calls the file `name`."""
     grey, size = _decoded(content, name)
     for page in (grey, 1 - grey):
-        if ink.is_like_mnist(page):
+        if normalize.is_like_mnist(page):
             return Reading(grey, page, as_bytes(page * 255).reshape(1, -1), [_box(*extent(page > 0), grey, size)])
     sheet = _inked(grey, name)
-    pixels = ink.as_mnist(ink.inked(sheet.darkness, sheet.digit))
+    pixels = normalize.as_mnist(normalize.inked(sheet.darkness, sheet.digit))
     box = _box(*extent(sheet.digit), sheet.digit, size)
-    others = line.holds_several(sheet)
+    others = segmentation.holds_several(sheet)
     return Reading(grey, _shown(sheet, sheet.digit), pixels.reshape(1, -1), [box], others)
 
 
 def line_reading(content: bytes, name: str) -> Reading:
     """Return all digits on the line in the bytes of a picture file, from left to right. Raises ImageError."""
     grey, size = _decoded(content, name)
-    if any(ink.is_like_mnist(page) for page in (grey, 1 - grey)):
+    if any(normalize.is_like_mnist(page) for page in (grey, 1 - grey)):
         return reading(content, name)
     sheet = _inked(grey, name)
-    found = line.digits_on(sheet)
+    found = segmentation.digits_on(sheet)
     if not found:
         raise ImageError(f"{name}: no digits on a line were found; without --line one digit is read")
-    pixels = np.stack([ink.as_mnist(digit).ravel() for digit, _ in found])
+    pixels = np.stack([normalize.as_mnist(digit).ravel() for digit, _ in found])
     boxes = [_box(slice(t, b), slice(le, r), sheet.digit, size) for _, (le, t, r, b) in found]
     return Reading(grey, _shown(sheet, sheet.mask), pixels, boxes)
 

@@ -18,9 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.errors import DivergedError, ImageError, MnistnetError, UsageError
-from mnistnet.web import fine_tune as teaching
-from mnistnet.web import messages
-from mnistnet.web import views as thinking
+from mnistnet.web import fine_tune, messages, views
 from mnistnet.web.demo_model import DemoModel
 from mnistnet.web.sessions import ForgottenError, Sessions
 
@@ -99,7 +97,7 @@ class Api:
             "parameters": network.parameters.size,
             "labels": list(self._exhibit.classifier.labels),
             "judges": len(self._exhibit.judges),
-            "batch": teaching.BATCH,
+            "batch": fine_tune.BATCH,
         }
 
     def draw(self, message: messages.Draw) -> dict[str, Any]:
@@ -118,7 +116,7 @@ class Api:
         classifier = self._exhibit.classifier
         if message.session is not None:
             classifier = classifier.with_network(self._sessions.network(message.session))
-        return {"pixels": pixels.tobytes(), **thinking.think(classifier, pixels)}
+        return {"pixels": pixels.tobytes(), **views.think(classifier, pixels)}
 
     def _seen(self, picture: bytes | None) -> npt.NDArray[np.uint8]:
         # One at a time: a large picture takes a few hundred MB while it is decoded.
@@ -129,12 +127,12 @@ class Api:
     def wish(self, message: messages.Wish) -> dict[str, Any]:
         """Return the backward pass."""
         network = self._sessions.network(message.session)
-        return thinking.look_back(network, _image(message.pixels), message.label, message.neuron)
+        return views.look_back(network, _image(message.pixels), message.label, message.neuron)
 
     def judge(self, message: messages.Judge) -> dict[str, Any]:
         """Return how good the visitor's network is."""
         network = self._sessions.network(message.session)
-        return teaching.report(network, self._exhibit.judges, _image(message.pixels), message.label)
+        return fine_tune.report(network, self._exhibit.judges, _image(message.pixels), message.label)
 
     def learn(self, message: messages.Learn) -> dict[str, Any]:
         """Teach the visitor's copy, and return how good it is then, with its session."""
@@ -143,11 +141,11 @@ class Api:
             raise UsageError(f"label {message.label}: expected 0 to {len(exhibit.classifier.labels) - 1}")
         with self._sessions.lesson(message.session) as (session, network, random):
             if message.at_random:
-                batches = teaching.at_random(exhibit.train, random, message.times)
+                batches = fine_tune.at_random(exhibit.train, random, message.times)
             else:
-                batches = teaching.alone(pixels, message.label, message.times)
-            teaching.learn(network, batches, message.rate)
-            return {"session": session, **teaching.report(network, exhibit.judges, pixels, message.label)}
+                batches = fine_tune.alone(pixels, message.label, message.times)
+            fine_tune.learn(network, batches, message.rate)
+            return {"session": session, **fine_tune.report(network, exhibit.judges, pixels, message.label)}
 
     def forget(self, message: messages.Forget) -> dict[str, Any]:
         """Drop a visitor's copy."""

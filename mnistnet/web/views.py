@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnistnet.explain.example_gradient import Nudges, as_inputs, of_example, three_ways
+from mnistnet.explain.example_gradient import ExampleGradient, as_inputs, of_example, three_ways
 from mnistnet.inference.classifier import Classifier
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
@@ -92,7 +92,7 @@ def _gaps(rows: list[Indices]) -> list[tuple[int, tuple[Indices, Indices]]]:
     return list(enumerate(pairwise(rows), 1))
 
 
-def _layer(nudges: Nudges, number: int, kept: Indices) -> dict[str, Any]:
+def _layer(nudges: ExampleGradient, number: int, kept: Indices) -> dict[str, Any]:
     own = nudges.layers[number - 1]
     return {
         "size": len(own.delta),
@@ -104,7 +104,7 @@ def _layer(nudges: Nudges, number: int, kept: Indices) -> dict[str, Any]:
     }
 
 
-def _passed(nudges: Nudges, number: int, after: Indices, kept: Indices) -> list[list[float]]:
+def _passed(nudges: ExampleGradient, number: int, after: Indices, kept: Indices) -> list[list[float]]:
     """Return a row for each of the neurons `after` layer `number`: what it wishes of each of the neurons `kept`."""
     rows = []
     for neuron in after:
@@ -114,7 +114,7 @@ def _passed(nudges: Nudges, number: int, after: Indices, kept: Indices) -> list[
     return rows
 
 
-def _three_ways(nudges: Nudges, layer: int, neuron: int, rows: list[Indices]) -> dict[str, Any]:
+def _three_ways(nudges: ExampleGradient, layer: int, neuron: int, rows: list[Indices]) -> dict[str, Any]:
     ways = three_ways(nudges, layer, neuron)
     # All of the pixels are shown, and of a layer those neurons that are on the page.
     kept = np.arange(len(ways.behind)) if layer == 1 else rows[layer - 2]

@@ -19,7 +19,7 @@ from mnistnet.cli import cli
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples
 from mnistnet.data.registry import FASHION_MNIST
-from mnistnet.explain import batch_gradient as averaging
+from mnistnet.explain import batch_gradient
 from mnistnet.util.number_format import short, times, unit
 from mnistnet.util.text_drawing import Pen, paragraph
 from tests.conftest import ROOT
@@ -55,7 +55,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _short_walks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the 10,000 test images less often than the command does, except for the golden screen."""
     if "golden" not in request.node.name:
-        monkeypatch.setattr(averaging, "STEPS", (0, 3))
+        monkeypatch.setattr(batch_gradient, "STEPS", (0, 3))
 
 
 def run(*arguments: str | Path, data: Path = ROOT / "data") -> Result:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mnistnet.config import loader as configs
-from mnistnet.config import presets as presets
+from mnistnet.config import presets
 from mnistnet.errors import ConfigError
 from tests.cli.test_cli import run
 from tests.conftest import ROOT

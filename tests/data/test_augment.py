@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistnet.data import bilinear as sampler
+from mnistnet.data import bilinear
 from mnistnet.data.augment import (
     GREY,
     Augment,
@@ -225,14 +225,14 @@ def test_ciresan_2010_turns_and_shears_ones_and_sevens_half_as_far(labels: list[
 def test_the_size_of_a_block_changes_nothing(setting: Augment, monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = pictures(50), np.arange(50, dtype=np.uint8) % 10
     whole = distorted(setting, images, labels=labels)
-    monkeypatch.setattr(sampler, "BLOCK_PIXELS", 7 * 900)
+    monkeypatch.setattr(bilinear, "BLOCK_PIXELS", 7 * 900)
     # Matrix products of other sizes may round otherwise.
     assert np.allclose(distorted(setting, images, labels=labels), whole, atol=1e-4)
 
 
 @pytest.mark.parametrize("setting", PRESETS, ids=lambda setting: type(setting).__name__)
 def test_parts_do_together_what_one_would_do_alone(setting: Augment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampler, "BLOCK_PIXELS", 7 * 900)
+    monkeypatch.setattr(bilinear, "BLOCK_PIXELS", 7 * 900)
     images, labels = pictures(50), np.arange(50, dtype=np.uint8) % 10
     together = np.full(images.shape, np.nan, np.float32)
     for part in range(3):

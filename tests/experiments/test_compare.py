@@ -27,15 +27,14 @@ from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples, split
 from mnistnet.errors import UsageError
-from mnistnet.experiments import compare
-from mnistnet.experiments import trajectory as walks
+from mnistnet.experiments import compare, trajectory
 from mnistnet.experiments.compare import Comparison
 from mnistnet.experiments.loss_surface import fit_plane, survey
 from mnistnet.experiments.trajectory import Entry, walk
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.nn.network import Network
 from mnistnet.plots.comparison import draw_comparison
-from mnistnet.training import loop as training
+from mnistnet.training import loop
 from tests.conftest import ROOT
 
 SMALL = ["train_images=400", "validation=100", "layer_sizes=[784,10]", "optimizer=sgd", "schedule=constant"]
@@ -103,8 +102,8 @@ def test_a_walk_of_some_epochs_ends_with_the_weights_that_training_ends_with(
     some: Examples, overrides: list[str]
 ) -> None:
     one = entrant(some, config("epochs=3", *overrides))
-    state = training.start(one.config)
-    last = list(training.fit(state, one.train, one.validation))[-1].metrics
+    state = loop.start(one.config)
+    last = list(loop.fit(state, one.train, one.validation))[-1].metrics
     done = walk(one, one.config.seed, 50, None)
     assert np.array_equal(done.path[-1], state.network.parameters)
     assert done.steps == state.optimizer.steps
@@ -171,7 +170,7 @@ def test_different_networks_each_have_their_own_weights_and_no_common_plane(some
     comparison = compare.compare(named, some)
     assert comparison.landscape is None
     for done in comparison.walks:
-        state = training.start(done.entrant.config)
+        state = loop.start(done.entrant.config)
         assert np.array_equal(done.path[0], state.network.parameters)
     assert "different networks" in "\n".join(lines(comparison))
     assert compare.as_json(comparison)["walks"][0]["path"] is None
@@ -197,8 +196,8 @@ def test_looking_around_stops_the_clock(some: Examples, monkeypatch: pytest.Monk
         now += 1_000_000
         return evaluate(*arguments)
 
-    monkeypatch.setattr(walks, "time", SimpleNamespace(perf_counter=tick))
-    monkeypatch.setattr(walks, "evaluate", look)
+    monkeypatch.setattr(trajectory, "time", SimpleNamespace(perf_counter=tick))
+    monkeypatch.setattr(trajectory, "evaluate", look)
     done = walk(entrant(some, config("epochs=3")), 0, 50, None)
     assert 0 < done.seconds < 1000
     assert [look.seconds for look in done.looks] == sorted(look.seconds for look in done.looks)

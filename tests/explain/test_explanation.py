@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, UsageError
-from mnistnet.explain import batch_gradient as averaging
-from mnistnet.explain import example_gradient as nudges
-from mnistnet.explain import sensitivity
-from mnistnet.explain.example_gradient import Nudges
+from mnistnet.explain import batch_gradient, example_gradient, sensitivity
+from mnistnet.explain.example_gradient import ExampleGradient
 from mnistnet.explain.explanation import as_json, explain
 from mnistnet.explain.sensitivity import Parameter
 from mnistnet.nn.network import Network
@@ -23,13 +21,13 @@ from tests.explained import networks, small, some_examples
 seeds = st.integers(0, 1000)
 
 
-def one(network: Network, seed: int = 0) -> Nudges:
+def one(network: Network, seed: int = 0) -> ExampleGradient:
     """Return what a random example wishes of a network."""
     examples = some_examples(network.layer_sizes[0], network.layer_sizes[-1], 1, seed)
-    return nudges.of_example(network, examples.images[0], int(examples.labels[0]))
+    return example_gradient.of_example(network, examples.images[0], int(examples.labels[0]))
 
 
-def cost_if(wished: Nudges, layer: int, activations: Array) -> float:
+def cost_if(wished: ExampleGradient, layer: int, activations: Array) -> float:
     """Return what the example would cost if a hidden layer had other activations."""
     network = wished.network
     rest = Network(network.layer_sizes[layer:], "sigmoid", "quadratic", np.float64)
@@ -48,16 +46,18 @@ def test_the_mean_of_what_single_examples_wish_is_minus_the_gradient_over_all(
     network: Network, seed: int, count: int
 ) -> None:
     examples = some_examples(network.layer_sizes[0], network.layer_sizes[-1], count, seed)
-    wished = [nudges.of_example(network, examples.images[i], int(examples.labels[i])) for i in range(count)]
-    _, gradient = averaging.mean_gradient(nudges.in_float64(network), examples, np.arange(count))
+    wished = [example_gradient.of_example(network, examples.images[i], int(examples.labels[i])) for i in range(count)]
+    _, gradient = batch_gradient.mean_gradient(example_gradient.in_float64(network), examples, np.arange(count))
     mean_nudge = -np.mean([w.gradient for w in wished], axis=0)
     assert np.abs(-mean_nudge - gradient).max() < 1e-12
 
 
 def test_the_mean_over_more_than_one_chunk_is_that_of_the_whole() -> None:
-    network, examples = nudges.in_float64(small((5, 4, 3), "tanh", "quadratic")), some_examples(5, 3, 2300)
-    chunked_cost, chunked = averaging.mean_gradient(network, examples, np.arange(2300))
-    costs, _, whole = nudges.backpropagate(network, nudges.as_inputs(examples.images), examples.labels)
+    network, examples = example_gradient.in_float64(small((5, 4, 3), "tanh", "quadratic")), some_examples(5, 3, 2300)
+    chunked_cost, chunked = batch_gradient.mean_gradient(network, examples, np.arange(2300))
+    costs, _, whole = example_gradient.backpropagate(
+        network, example_gradient.as_inputs(examples.images), examples.labels
+    )
     assert np.abs(chunked - whole.flat).max() < 1e-12
     assert chunked_cost == pytest.approx(costs.mean(), rel=1e-12)
 
@@ -110,7 +110,7 @@ def test_each_claimed_sensitivity_is_the_slope_of_the_cost(network: Network, see
     wished, width = one(network, seed), 1e-5
     felt = sensitivity.sensitivities(wished, top=3)
     for entry in (*felt.most_weights, *felt.least_weights, *felt.most_biases, *felt.least_biases):
-        copy = nudges.in_float64(network)
+        copy = example_gradient.in_float64(network)
         array, index = entry.parameter.place(copy)
         costs = []
         for step in (width, -width, 0.0):
@@ -142,7 +142,9 @@ def test_a_real_nudge_changes_the_cost_as_promised_and_leaves_the_network_as_it_
 def test_a_change_that_is_lost_in_rounding_is_said_to_be_lost() -> None:
     network = small((2, 2, 2), "sigmoid", "quadratic")
     network.biases[1][...] = -38, 0  # e^-38: a slope of 3e-17
-    entry = sensitivity.sensitivities(nudges.of_example(network, np.array([255, 255], np.uint8), 1), 1).least_biases[0]
+    entry = sensitivity.sensitivities(
+        example_gradient.of_example(network, np.array([255, 255], np.uint8), 1), 1
+    ).least_biases[0]
     assert entry.parameter == Parameter(2, 0, None)
     assert 0 < abs(entry.derivative) < 1e-20
     assert entry.measured is None
@@ -152,7 +154,7 @@ def test_zero_derivatives_are_counted_and_listed_nowhere() -> None:
     network = small((4, 3, 2), "relu", "quadratic")
     network.weights[0][0], network.biases[0][0] = 0, -1  # a silent neuron
     network.weights[0][1:], network.biases[0][1:] = 1, 1
-    wished = nudges.of_example(network, np.array([0, 0, 0, 255], np.uint8), 0)
+    wished = example_gradient.of_example(network, np.array([0, 0, 0, 255], np.uint8), 0)
     felt = sensitivity.sensitivities(wished, top=100)
     # First weights: 3 black pixels times 3 neurons, and the silent neuron's fourth weight; its bias; 2 weights from it.
     assert (felt.black, felt.zeros) == (9, 13)
@@ -257,20 +259,20 @@ def test_the_json_of_a_small_network_is_what_one_works_out_by_hand() -> None:
 
 def test_a_cross_entropy_output_wishes_y_minus_a_and_has_no_derivative_by_its_activations() -> None:
     # Weights 0: softmax gives each of 4 classes 1/4; the cost is ln 4, all of it the right class's.
-    wished = nudges.of_example(Network((3, 4), "relu", "cross_entropy"), np.array([0, 51, 255], np.uint8), 2)
+    wished = example_gradient.of_example(Network((3, 4), "relu", "cross_entropy"), np.array([0, 51, 255], np.uint8), 2)
     assert wished.cost == pytest.approx(log(4))
     assert wished.cost_terms.tolist() == [0, 0, wished.cost, 0]
     assert wished.wish.tolist() == [-0.25, -0.25, 0.75, -0.25]
     assert wished.layers[0].nudges is None
     assert (-wished.layers[0].delta).tolist() == wished.wish.tolist()
     assert wished.layers[0].weight_gradient[0] == pytest.approx([0, 0.05, 0.25], rel=1e-7)
-    assert nudges.three_ways(wished, 1, 2).activation_nudges is None
+    assert example_gradient.three_ways(wished, 1, 2).activation_nudges is None
 
 
 @pytest.mark.parametrize("layer", [1, 2])
 def test_the_three_ways_of_any_neuron_lead_as_far_as_they_say(layer: int) -> None:
     wished = one(small((5, 4, 3), "tanh", "quadratic"))
-    ways = nudges.three_ways(wished, layer, 1)
+    ways = example_gradient.three_ways(wished, layer, 1)
     before = float(ways.weights @ ways.behind)
     assert ways.reach[0] == ways.bias_nudge == -wished.layers[layer - 1].delta[1]
     assert (ways.weights + ways.weight_nudges) @ ways.behind - before == pytest.approx(ways.reach[1])
@@ -287,14 +289,14 @@ def test_the_three_ways_of_any_neuron_lead_as_far_as_they_say(layer: int) -> Non
 def test_what_does_not_fit_the_network_is_refused_in_a_sentence() -> None:
     network, pixels = small((4, 3, 2), "relu", "quadratic"), np.zeros(4, np.uint8)
     with pytest.raises(UsageError, match="takes images of 4 pixels, found 5"):
-        nudges.of_example(network, np.zeros(5, np.uint8), 0)
+        example_gradient.of_example(network, np.zeros(5, np.uint8), 0)
     for label in (-1, 2):
         with pytest.raises(UsageError, match="expected 0 to 1"):
-            nudges.of_example(network, pixels, label)
-    wished = nudges.of_example(network, pixels, 0)
+            example_gradient.of_example(network, pixels, label)
+    wished = example_gradient.of_example(network, pixels, 0)
     for layer, neuron in ((0, 0), (3, 0), (1, 3), (2, -1)):
         with pytest.raises(UsageError, match="layer"):
-            nudges.three_ways(wished, layer, neuron)
+            example_gradient.three_ways(wished, layer, neuron)
 
 
 def test_weights_too_large_to_compute_with_are_an_error() -> None:
@@ -306,19 +308,19 @@ def test_weights_too_large_to_compute_with_are_an_error() -> None:
 
 
 def test_the_angle_between_directions_keeps_its_digits() -> None:
-    assert averaging.angle(np.array([1.0, 0]), np.array([0, 2.0])) == pytest.approx(90)
-    assert averaging.angle(np.array([1.0, 1]), np.array([-2.0, -2])) == pytest.approx(180)
-    assert averaging.angle(np.array([1.0, 0]), np.array([1, 1e-9])) == pytest.approx(np.degrees(1e-9), rel=1e-6)
-    assert averaging.angle(np.array([0.3, 0.7]), np.array([0.3, 0.7])) == 0
-    assert averaging.angle(np.zeros(2), np.array([1.0, 0])) is None
+    assert batch_gradient.angle(np.array([1.0, 0]), np.array([0, 2.0])) == pytest.approx(90)
+    assert batch_gradient.angle(np.array([1.0, 1]), np.array([-2.0, -2])) == pytest.approx(180)
+    assert batch_gradient.angle(np.array([1.0, 0]), np.array([1, 1e-9])) == pytest.approx(np.degrees(1e-9), rel=1e-6)
+    assert batch_gradient.angle(np.array([0.3, 0.7]), np.array([0.3, 0.7])) == 0
+    assert batch_gradient.angle(np.zeros(2), np.array([1.0, 0])) is None
 
 
 def test_the_table_shows_what_each_example_wishes_and_the_average_over_those_asked_for() -> None:
     network, train = small((6, 5, 4), "sigmoid", "quadratic"), some_examples(6, 4, 40, seed=3)
     wished = one(network)
-    found = averaging.averages(wished, train, train, examples=25, seed=9)
+    found = batch_gradient.averages(wished, train, train, examples=25, seed=9)
     assert found.labels == (wished.label, *train.labels[:5])
-    columns = [wished, *(nudges.of_example(network, train.images[i], int(train.labels[i])) for i in range(5))]
+    columns = [wished, *(example_gradient.of_example(network, train.images[i], int(train.labels[i])) for i in range(5))]
     for row, parameter in enumerate(found.parameters):
         for column, source in enumerate(columns):
             layer = source.layers[parameter.layer - 1]
@@ -328,8 +330,8 @@ def test_the_table_shows_what_each_example_wishes_and_the_average_over_those_ask
     assert [d.examples for d in (found.example, found.batch, found.all)] == [1, 25, 25]
     assert found.example.cost == wished.cost
     assert 0 < (found.example.angle or 0) < 180
-    everything = averaging.averages(wished, train, train, seed=1)
-    _, gradient = averaging.mean_gradient(wished.network, train, np.arange(40))
+    everything = batch_gradient.averages(wished, train, train, seed=1)
+    _, gradient = batch_gradient.mean_gradient(wished.network, train, np.arange(40))
     assert everything.all.length == pytest.approx(np.linalg.norm(gradient))
     assert not np.allclose(everything.average, found.average)
 
@@ -340,10 +342,10 @@ def test_listening_to_one_example_alone_makes_everything_look_like_it_and_batche
     train, test = mnist_train.take(np.arange(3000)), mnist_test.take(np.arange(500))
     network = Network((784, 16, 10), "relu", "cross_entropy")
     network.initialise(np.random.default_rng(0))
-    wished = nudges.of_example(network, test.images[0], 7)
+    wished = example_gradient.of_example(network, test.images[0], 7)
     done: list[int] = []
-    heeded = averaging.averages(wished, train, test, on_progress=done.append).heeded
-    assert sum(done) == averaging.work(len(train), len(test), None)
+    heeded = batch_gradient.averages(wished, train, test, on_progress=done.append).heeded
+    assert sum(done) == batch_gradient.work(len(train), len(test), None)
     assert [row.steps for row in heeded] == [0, 1, 3, 10, 30, 100]
     first, last = heeded[0], heeded[-1]
     assert (first.alone_share, first.alone_accuracy) == (first.batches_share, first.batches_accuracy)

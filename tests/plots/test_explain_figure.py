@@ -18,7 +18,7 @@ from mnistnet import plots
 from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
 from mnistnet.data.registry import FASHION_MNIST
-from mnistnet.explain import batch_gradient as averaging
+from mnistnet.explain import batch_gradient
 from mnistnet.explain.explanation import explain
 from mnistnet.explain.labels import Telling
 from mnistnet.nn.network import Network
@@ -44,7 +44,7 @@ HEADINGS = [
 def _coarse_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw fewer dots to the inch, and walk less far, than the command does."""
     monkeypatch.setitem(plots.STYLE, "savefig.dpi", 60)
-    monkeypatch.setattr(averaging, "STEPS", (0, 3))
+    monkeypatch.setattr(batch_gradient, "STEPS", (0, 3))
 
 
 def told(

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from benchmarks import front_page, gates, pairs, report
 from benchmarks.pairs import Ended
 from mnistnet.config import loader as configs
-from mnistnet.config import presets as presets
+from mnistnet.config import presets
 from mnistnet.data.registry import DATASETS, FASHION_MNIST
 from tests.conftest import ROOT
 from tests.mirror import refused_port

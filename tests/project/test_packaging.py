@@ -14,7 +14,7 @@ import yaml
 
 from mnistnet import __version__
 from mnistnet.cli import cli
-from mnistnet.config import presets as presets
+from mnistnet.config import presets
 from mnistnet.inference import export
 from tests.conftest import ROOT
 from tests.project.test_documents import typed

@@ -13,7 +13,7 @@ from mnistnet.inference.calibration import fit_temperature, probabilities
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.nn.losses import CrossEntropy
 from mnistnet.nn.network import Network
-from mnistnet.training import loop as training
+from mnistnet.training import loop
 from mnistnet.training.data_loader import DataLoader
 from mnistnet.training.loop import EpochResult
 from mnistnet.training.metrics import EpochMetrics
@@ -27,7 +27,7 @@ def config(*overrides: str) -> Config:
 
 
 def fit(state: State, train: Examples, validation: Examples | None = None) -> list[EpochResult]:
-    return list(training.fit(state, train, validation))
+    return list(loop.fit(state, train, validation))
 
 
 def some(examples: Examples, count: int, start: int = 0) -> Examples:
@@ -35,7 +35,7 @@ def some(examples: Examples, count: int, start: int = 0) -> Examples:
 
 
 def test_twenty_images_are_learned_by_heart(mnist_train: Examples) -> None:
-    state = training.start(config("epochs=60", "batch_size=5"))
+    state = loop.start(config("epochs=60", "batch_size=5"))
     few = some(mnist_train, 20)
     results = fit(state, few)
     assert results[-1].metrics.train_accuracy == 1
@@ -45,7 +45,7 @@ def test_twenty_images_are_learned_by_heart(mnist_train: Examples) -> None:
 @pytest.mark.parametrize(("activation", "loss"), [("sigmoid", "quadratic"), ("tanh", "cross_entropy")])
 def test_other_activations_and_losses_learn_too(mnist_train: Examples, activation: str, loss: str) -> None:
     wish = config(f"activation={activation}", f"loss={loss}", "epochs=150", "batch_size=5", "learning_rate=0.01")
-    state = training.start(wish)
+    state = loop.start(wish)
     fit(state, some(mnist_train, 20))
     assert evaluate(state.network, some(mnist_train, 20)).accuracy == 1
 
@@ -71,7 +71,7 @@ def test_rows_that_share_a_batch_in_one_epoch_are_parted_in_the_next() -> None:
 def test_the_last_partial_batch_counts_by_its_size(mnist_train: Examples) -> None:
     # A rate too small to move anything: the epoch's means must equal an evaluation over the same 130 examples.
     few = some(mnist_train, 130)
-    state = training.start(config("epochs=1", "batch_size=50", "learning_rate=1e-12"))
+    state = loop.start(config("epochs=1", "batch_size=50", "learning_rate=1e-12"))
     metrics = fit(state, few)[0].metrics
     scores = evaluate(state.network, few)
     assert metrics.loss == pytest.approx(scores.loss, rel=1e-6)
@@ -82,8 +82,8 @@ def test_the_last_partial_batch_counts_by_its_size(mnist_train: Examples) -> Non
 def test_full_batch_takes_one_step_an_epoch_which_is_the_mean_gradient(mnist_train: Examples) -> None:
     few = some(mnist_train, 3000)
     wish = config("epochs=2", "batch_size=all", "optimizer=sgd", "learning_rate=0.5")
-    state = training.start(wish)
-    by_hand = training.start(wish).network
+    state = loop.start(wish)
+    by_hand = loop.start(wish).network
     inputs, targets = (few.images / 255).astype(np.float32), np.eye(10, dtype=np.float32)[few.labels]
     for _ in range(2):
         cache = by_hand.forward(inputs, by_hand.forward_cache(len(few)))
@@ -94,7 +94,7 @@ def test_full_batch_takes_one_step_an_epoch_which_is_the_mean_gradient(mnist_tra
 
 
 def test_a_hundred_steps_of_the_loop_allocate_less_than_64_kib_at_any_time(mnist_train: Examples) -> None:
-    state = training.start(config("epochs=2", "batch_size=100", "layer_sizes=[784, 100, 10]"))
+    state = loop.start(config("epochs=2", "batch_size=100", "layer_sizes=[784, 100, 10]"))
     peaks, held = [], []
 
     def measure(_: int) -> None:
@@ -103,7 +103,7 @@ def test_a_hundred_steps_of_the_loop_allocate_less_than_64_kib_at_any_time(mnist
         peaks.append(peak)
         tracemalloc.reset_peak()
 
-    epochs = training.fit(state, some(mnist_train, 12_000), None, measure)
+    epochs = loop.fit(state, some(mnist_train, 12_000), None, measure)
     next(epochs)
     peaks.clear()
     held.clear()
@@ -119,7 +119,7 @@ def test_a_hundred_steps_of_the_loop_allocate_less_than_64_kib_at_any_time(mnist
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(mnist_train: Examples) -> None:
     def train(seed: int) -> bytes:
-        state = training.start(config("epochs=2", f"seed={seed}"))
+        state = loop.start(config("epochs=2", f"seed={seed}"))
         fit(state, some(mnist_train, 1000))
         return state.network.parameters.tobytes()
 
@@ -128,14 +128,14 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(mnist_train:
 
 
 def test_a_rate_far_too_high_stops_with_epoch_step_and_advice(mnist_train: Examples) -> None:
-    state = training.start(config("optimizer=sgd", "learning_rate=1e9", "layer_sizes=[784, 50, 50, 10]"))
+    state = loop.start(config("optimizer=sgd", "learning_rate=1e9", "layer_sizes=[784, 50, 50, 10]"))
     with pytest.raises(DivergedError, match=r"epoch 1, step [2-9] of 16: .* lower learning rate, .*=1e\+08"):
         fit(state, some(mnist_train, 2000))
     assert state.epoch == 0
 
 
 def test_weights_that_leave_the_finite_numbers_in_the_last_step_stop_training_too(mnist_train: Examples) -> None:
-    state = training.start(config("optimizer=sgd", "learning_rate=1e9", "batch_size=all"))
+    state = loop.start(config("optimizer=sgd", "learning_rate=1e9", "batch_size=all"))
     state.network.biases[0][...] = 1e30
     with pytest.raises(DivergedError):
         fit(state, some(mnist_train, 50))
@@ -143,12 +143,12 @@ def test_weights_that_leave_the_finite_numbers_in_the_last_step_stop_training_to
 
 def test_one_sided_predictions_are_warned_of_once(mnist_train: Examples) -> None:
     zeros = Examples(mnist_train.images[:200], np.zeros(200, np.uint8))
-    results = fit(training.start(config("epochs=3", "learning_rate=0.01")), zeros)
+    results = fit(loop.start(config("epochs=3", "learning_rate=0.01")), zeros)
     assert len([w for r in results for w in r.warnings if "predictions are one class (0)" in w]) == 1
 
 
 def test_dead_hidden_neurons_are_warned_of_with_their_layer(mnist_train: Examples) -> None:
-    state = training.start(config("epochs=1", "layer_sizes=[784, 20, 20, 10]"))
+    state = loop.start(config("epochs=1", "layer_sizes=[784, 20, 20, 10]"))
     state.network.biases[1][...] = -100
     warnings = fit(state, some(mnist_train, 200))[0].warnings
     assert any("hidden layer 2 are dead" in w for w in warnings)
@@ -156,16 +156,16 @@ def test_dead_hidden_neurons_are_warned_of_with_their_layer(mnist_train: Example
 
 
 def test_a_healthy_training_warns_of_nothing(mnist_train: Examples) -> None:
-    assert not any(r.warnings for r in fit(training.start(config("epochs=2")), some(mnist_train, 3000)))
+    assert not any(r.warnings for r in fit(loop.start(config("epochs=2")), some(mnist_train, 3000)))
 
 
 def test_a_batch_larger_than_the_training_set_is_refused_with_the_way_out(mnist_train: Examples) -> None:
     with pytest.raises(ConfigError, match="at most the 50 training images, found 51; use `batch_size: all`"):
-        fit(training.start(config("batch_size=51")), some(mnist_train, 50))
+        fit(loop.start(config("batch_size=51")), some(mnist_train, 50))
 
 
 def with_validation(losses: list[float], accuracies: list[float], *overrides: str) -> State:
-    state = training.start(configs.load(None, overrides))
+    state = loop.start(configs.load(None, overrides))
     pairs = enumerate(zip(losses, accuracies, strict=True), 1)
     state.history.extend(EpochMetrics(n, 0.1, 0.9, loss, accuracy, 0.1) for n, (loss, accuracy) in pairs)
     return state
@@ -187,7 +187,7 @@ def test_training_ends_early_when_the_validation_loss_rises(mnist_train: Example
     wish = configs.load(None, ["validation=5", "epochs=50", "early_stopping.patience=3", "batch_size=19"])
     noise = Examples(mnist_train.images[:100], generator(0, Use.INIT).integers(10, size=100).astype(np.uint8))
     train, validation = split(noise, 5, None, 0)
-    state = training.start(wish)
+    state = loop.start(wish)
     results = fit(state, train, validation)
     assert 4 <= len(results) < 50
     losses = [r.metrics.validation_loss or 0 for r in results]
@@ -274,7 +274,7 @@ def test_a_split_that_asks_for_too_much_says_how_much_there_is(
 
 def test_cross_entropy_is_what_training_reports(mnist_train: Examples) -> None:
     few = some(mnist_train, 64)
-    state = training.start(config("epochs=1", "batch_size=all"))
+    state = loop.start(config("epochs=1", "batch_size=all"))
     before: Array = state.network.parameters.copy()
     reported = fit(state, few)[0].metrics.loss
     state.network.parameters[...] = before

@@ -16,7 +16,7 @@ import pytest
 from mnistnet.config import loader as configs
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, WorkerError
-from mnistnet.training import loop as training
+from mnistnet.training import loop
 from mnistnet.training.data_loader import DataLoader
 from mnistnet.training.process_pool import CAN_FORK, ProcessPool
 from mnistnet.util.shared_memory import shared_zeros
@@ -205,8 +205,8 @@ def test_processes_learn_what_one_learns_but_for_rounding(more: list[str], mnist
         wish = configs.load(
             None, ["validation=0", "epochs=2", "layer_sizes=[784, 40, 10]", f"threads={threads}", *more]
         )
-        state = training.start(wish)
-        metrics = [result.metrics for result in training.fit(state, few, None)]
+        state = loop.start(wish)
+        metrics = [result.metrics for result in loop.fit(state, few, None)]
         found.append((state.result.parameters.copy(), metrics, state.optimizer.steps))
     for parameters, metrics, steps in found[1:]:
         assert steps == found[0][2]
@@ -223,7 +223,7 @@ def test_processes_tell_the_step_in_which_a_training_diverged(mnist_train: Examp
     for threads in (1, 3):
         wish = ["validation=0", "schedule=constant", "optimizer=sgd", "learning_rate=1e9", f"threads={threads}"]
         with pytest.raises(DivergedError) as caught:
-            list(training.fit(training.start(configs.load(None, wish)), few, None))
+            list(loop.fit(loop.start(configs.load(None, wish)), few, None))
         found.append(str(caught.value))
     assert found[0] == found[1]
     assert "step 1 of" not in found[0]

@@ -16,7 +16,7 @@ from mnistnet.inference.evaluate import evaluate
 from mnistnet.nn.activations import ACTIVATIONS
 from mnistnet.nn.losses import LOSSES
 from mnistnet.nn.network import Network
-from mnistnet.training import loop as training
+from mnistnet.training import loop
 from mnistnet.training import run as runs
 from mnistnet.training.data_loader import DataLoader, draw_mask, smoothed
 from mnistnet.util.arrays import Array
@@ -95,10 +95,10 @@ def test_smoothing_takes_a_share_from_the_label_and_deals_it_out_evenly(mnist_tr
 def test_the_loss_of_an_epoch_is_the_smoothed_cost_that_is_descended(mnist_train: Examples) -> None:
     # A rate too small to move anything: the epoch's loss must equal the cost of the first weights.
     few = mnist_train.take(np.arange(130))
-    state = training.start(config("label_smoothing=0.3", "learning_rate=1e-12", "epochs=1"))
+    state = loop.start(config("label_smoothing=0.3", "learning_rate=1e-12", "epochs=1"))
     targets = smoothed(np.eye(10, dtype=np.float32), 0.3)[few.labels]
     expected = state.network.loss.costs(evaluate(state.network, few).logits, targets).mean()
-    (result,) = training.fit(state, few, None)
+    (result,) = loop.fit(state, few, None)
     assert result.metrics.loss == pytest.approx(float(expected), rel=1e-5)
 
 

@@ -21,7 +21,7 @@ from mnistnet.config.schema import Config
 from mnistnet.data import registry
 from mnistnet.data.datasets import Examples, Store
 from mnistnet.errors import CheckpointError, ConfigError, DataError, DivergedError, RunError, UsageError
-from mnistnet.training import loop as training
+from mnistnet.training import loop
 from mnistnet.training import run as runs
 from mnistnet.training.run import Summary
 from mnistnet.util.atomic_files import atomic_write
@@ -141,7 +141,7 @@ def test_no_epochs_write_the_first_weights_once(tmp_path: Path, store: SmallStor
     summary = train(tmp_path, wish, store, resume=resume)
     best = checkpoint.load(tmp_path / "best.npz")
     assert summary.best_epoch == best.epoch == best.best["epoch"] == 0
-    assert np.array_equal(best.network.parameters, training.start(wish).network.parameters)
+    assert np.array_equal(best.network.parameters, loop.start(wish).network.parameters)
     before = contents(tmp_path)
     train(tmp_path, wish, store, resume=True)
     assert contents(tmp_path) == before

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from mnistnet.util.arrays import Array
-from mnistnet.vision import detection as finding
+from mnistnet.vision import detection
 from mnistnet.vision.detection import Sheet, find_ink, main_shapes
 from mnistnet.vision.morphology import Mask, extent
 
@@ -100,12 +100,12 @@ def _only(mask: Mask, columns: slice) -> Mask:
 
 
 def test_of_what_windows_show_of_a_shape_the_most_usual_is_taken() -> None:
-    def seen(window: float, right: float, pixels: int = 2) -> finding._Seen:
+    def seen(window: float, right: float, pixels: int = 2) -> detection._Seen:
         empty: Array = np.zeros((pixels, 1), np.float32)
-        return finding._Seen(Sheet(empty, empty > 0, empty > 0), window, False, (0.2, 0.2, 0.6, right), 1.0)
+        return detection._Seen(Sheet(empty, empty > 0, empty > 0), window, False, (0.2, 0.2, 0.6, right), 1.0)
 
     cut, whole, wide, blurred = seen(0.06, 0.5), seen(0.12, 0.6), seen(0.2, 0.6), seen(0.4, 0.8)
-    assert finding._spokesman([cut, whole, wide, blurred]) is wide
-    assert finding._spokesman([cut]) is cut
+    assert detection._spokesman([cut, whole, wide, blurred]) is wide
+    assert detection._spokesman([cut]) is cut
     reduced = seen(0.4, 0.6, pixels=1)
-    assert finding._spokesman([cut, whole, wide, reduced]) is wide
+    assert detection._spokesman([cut, whole, wide, reduced]) is wide

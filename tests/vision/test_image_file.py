@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import ImageError
-from mnistnet.vision import image_file as images
+from mnistnet.vision import image_file
 from tests.pictures import SEVEN, Digit, cmyk, likeness, on_paper, palette, png, saved, transparent
 
 PAGE = on_paper(SEVEN, 5).astype(np.uint8)
@@ -26,7 +26,7 @@ SHEET = Image.fromarray(PAGE)
 
 
 def read(content: bytes) -> Digit:
-    return images.digit_from_bytes(content, "it")
+    return image_file.digit_from_bytes(content, "it")
 
 
 def is_seven(content: bytes, least: float = 0.97) -> bool:
@@ -70,7 +70,7 @@ def test_the_same_digit_is_read_from_every_kind_of_file(kind: str, mode: str, op
 @pytest.mark.parametrize("white", [1, 255, 1023, 4095, 16383, 65535])
 def test_white_of_any_number_of_bits_is_white(white: int) -> None:
     page = np.rint(PAGE / 255 * white).astype(np.uint16)
-    grey = images.read_grey(saved(Image.fromarray(page)), "it")
+    grey = image_file.read_grey(saved(Image.fromarray(page)), "it")
     assert grey.max() == 1
     assert is_seven(saved(Image.fromarray(page)))
 
@@ -151,7 +151,7 @@ def test_of_several_pictures_in_a_file_the_first_is_read(kind: str) -> None:
 def test_a_files_name_does_not_decide_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "seven.txt"
     path.write_bytes(saved(SHEET, "JPEG"))
-    assert likeness(images.read_digit(path), read(png(PAGE))) > 0.97
+    assert likeness(image_file.read_digit(path), read(png(PAGE))) > 0.97
 
 
 def test_images_of_the_data_set_come_through_unchanged_black_on_white_too(mnist_test: Examples) -> None:
@@ -163,16 +163,16 @@ def test_images_of_the_data_set_come_through_unchanged_black_on_white_too(mnist_
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_a_large_picture_is_reduced_before_anything_else(kind: str) -> None:
-    grey = images.read_grey(saved(SHEET.resize((3000, 2400)), kind), "it")
-    assert 1_000_000 < grey.size <= images.WORKING_PIXELS
+    grey = image_file.read_grey(saved(SHEET.resize((3000, 2400)), kind), "it")
+    assert 1_000_000 < grey.size <= image_file.WORKING_PIXELS
     assert grey.shape[1] / grey.shape[0] == pytest.approx(1.25, abs=0.01)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "MPO"])
 def test_a_large_jpeg_is_not_even_decoded_in_full(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "WORKING_PIXELS", 6000)
+    monkeypatch.setattr(image_file, "WORKING_PIXELS", 6000)
     # A quarter of 400x300 comes out of the file, and half of that is kept; of all of it a fifth would be, 80x60.
-    assert images.read_grey(saved(SHEET.resize((400, 300)), kind), "it").shape == (38, 50)
+    assert image_file.read_grey(saved(SHEET.resize((400, 300)), kind), "it").shape == (38, 50)
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
@@ -216,10 +216,10 @@ def test_the_limits_themselves_are_allowed(width: int, height: int) -> None:
     assert "damaged" in refusal(png_that_claims(width, height))
 
 
-@pytest.mark.parametrize("kind", images.FORMATS)
+@pytest.mark.parametrize("kind", image_file.FORMATS)
 def test_no_format_is_decoded_to_find_out_how_large_it_is(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content, decoded = saved(SHEET, kind), []
-    monkeypatch.setattr(images, "MAX_PIXELS", SHEET.width * SHEET.height - 1)
+    monkeypatch.setattr(image_file, "MAX_PIXELS", SHEET.width * SHEET.height - 1)
     for owner in (ImageFile.ImageFile, Image.Image):
         monkeypatch.setattr(owner, "load", lambda *_: decoded.append(kind))
     assert "found 140x140" in refusal(content)
@@ -256,9 +256,9 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path, monkeyp
     path = tmp_path / "large.png"
     with path.open("wb") as stream:
         stream.truncate(1 << 40)  # takes no space
-    monkeypatch.setattr(images, "MAX_FILE", 1 << 20)
+    monkeypatch.setattr(image_file, "MAX_FILE", 1 << 20)
     with pytest.raises(ImageError, match=r"large\.png: expected a picture of at most 1 MiB"):
-        images.read_digit(path)
+        image_file.read_digit(path)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "PPM", "TIFF"])
@@ -303,7 +303,7 @@ def zipped() -> bytes:
     ],
 )
 def test_what_is_no_picture_is_told_which_kinds_are_read(content: bytes) -> None:
-    assert refusal(content) == f"it: not a picture, or of a kind not read here ({', '.join(images.FORMATS)})"
+    assert refusal(content) == f"it: not a picture, or of a kind not read here ({', '.join(image_file.FORMATS)})"
 
 
 def test_an_empty_file_is_called_empty() -> None:
@@ -316,13 +316,13 @@ def test_an_empty_file_is_called_empty() -> None:
 )
 def test_a_file_that_cannot_be_opened_is_an_error_with_its_name(name: str, words: str) -> None:
     with pytest.raises(ImageError) as caught:
-        images.read_digit(Path(name))
+        image_file.read_digit(Path(name))
     assert str(caught.value).startswith(words)
 
 
 def test_a_name_with_a_null_character_is_no_file_name() -> None:
     with pytest.raises(ImageError, match=r"'a\\x00b\.png': not a file name"):
-        images.read_digit(Path("a\0b.png"))
+        image_file.read_digit(Path("a\0b.png"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -331,7 +331,7 @@ def test_a_file_without_permission_is_an_error_with_its_name(tmp_path: Path) -> 
     path.write_bytes(png(PAGE))
     path.chmod(0)
     with pytest.raises(ImageError, match=r"secret\.png: cannot be read: permission denied"):
-        images.read_digit(path)
+        image_file.read_digit(path)
 
 
 @pytest.mark.parametrize(

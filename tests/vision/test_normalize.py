@@ -13,12 +13,8 @@ from mnistnet.config import loader as configs
 from mnistnet.data.datasets import Examples
 from mnistnet.inference.evaluate import forward
 from mnistnet.nn.network import Network
-from mnistnet.training import loop as training
-from mnistnet.vision import background as paper
-from mnistnet.vision import detection as finding
-from mnistnet.vision import morphology
-from mnistnet.vision import normalize as ink
-from mnistnet.vision import ruled_lines as ruling
+from mnistnet.training import loop
+from mnistnet.vision import background, detection, morphology, normalize, ruled_lines
 from mnistnet.vision.image_file import digit_from_bytes
 from mnistnet.vision.morphology import Mask
 from tests.pictures import DEGRADATIONS, SEVEN, Digit, likeness, on_paper, on_sheet, png
@@ -41,8 +37,8 @@ def read(content: bytes) -> Digit:
 
 def find_digit(grey: npt.NDArray[np.floating]) -> Digit | None:
     """Return the digit on a sheet as MNIST would hold it; None for a blank sheet."""
-    sheet = finding.find_ink(grey.astype(np.float32))
-    return None if sheet is None else ink.as_mnist(ink.inked(sheet.darkness, sheet.digit))
+    sheet = detection.find_ink(grey.astype(np.float32))
+    return None if sheet is None else normalize.as_mnist(normalize.inked(sheet.darkness, sheet.digit))
 
 
 def found(grey: npt.NDArray[np.floating]) -> Digit:
@@ -69,8 +65,8 @@ def drawn(height: int, width: int, draw: Callable[[ImageDraw.ImageDraw], object]
 @pytest.fixture(scope="module")
 def known(mnist_train: Examples) -> tuple[Network, Examples]:
     """Return a small network, trained for a second, and a digit of each class that it reads well and never saw."""
-    state = training.start(configs.load(None, ["epochs=3", "layer_sizes=[784, 64, 10]", "validation=0"]))
-    list(training.fit(state, mnist_train.take(np.arange(15_000)), None))
+    state = loop.start(configs.load(None, ["epochs=3", "layer_sizes=[784, 64, 10]", "validation=0"]))
+    list(loop.fit(state, mnist_train.take(np.arange(15_000)), None))
     unseen = mnist_train.take(np.arange(50_000, 51_000))
     logits = np.sort(forward(state.network, unseen.images), axis=1)
     right = forward(state.network, unseen.images).argmax(axis=1) == unseen.labels
@@ -113,7 +109,7 @@ def test_what_is_found_is_as_mnist_would_hold_it(known: tuple[Network, Examples]
         rows, columns = morphology.extent(digit > 0)
         assert max(rows.stop - rows.start, columns.stop - columns.start) == 20
         assert digit.max() == 255
-        assert ink.is_like_mnist(grey(digit))
+        assert normalize.is_like_mnist(grey(digit))
 
 
 # --- Is it MNIST's already? -------------------------------------------------------------------------------------------
@@ -135,8 +131,8 @@ def test_what_is_found_is_as_mnist_would_hold_it(known: tuple[Network, Examples]
 )
 def test_a_picture_that_is_not_quite_as_in_mnist_is_not_taken_for_it(change: Callable[[Grey], Grey]) -> None:
     digit = grey(found(grey(PAGE)))
-    assert ink.is_like_mnist(digit)
-    assert not ink.is_like_mnist(np.asarray(change(digit), np.float32))
+    assert normalize.is_like_mnist(digit)
+    assert not normalize.is_like_mnist(np.asarray(change(digit), np.float32))
 
 
 # --- Paper ------------------------------------------------------------------------------------------------------------
@@ -145,21 +141,21 @@ def test_a_picture_that_is_not_quite_as_in_mnist_is_not_taken_for_it(change: Cal
 def test_the_margin_tells_the_paper_even_where_ink_covers_more_than_half() -> None:
     page = np.ones((100, 100), np.float32)
     page[8:-8, 8:-8] = 0.1
-    assert np.allclose(finding.dark_on_light(page), page)
-    assert np.allclose(finding.dark_on_light(1 - page), page)
+    assert np.allclose(detection.dark_on_light(page), page)
+    assert np.allclose(detection.dark_on_light(1 - page), page)
 
 
 def test_grey_paper_under_a_white_pen_becomes_light_paper_under_a_dark_one() -> None:
     page = np.full((100, 100), 0.4, np.float32)
     page[40:60, 30:70] = 1
-    assert np.allclose(finding.dark_on_light(page), 1 - page)
+    assert np.allclose(detection.dark_on_light(page), 1 - page)
 
 
 def test_a_glint_is_not_taken_for_a_white_pen() -> None:
     page = np.full((100, 100), 0.6, np.float32)
     page[40:60, 30:70] = 0.3
     page[20, 20] = 1
-    assert np.array_equal(finding.dark_on_light(page), page)
+    assert np.array_equal(detection.dark_on_light(page), page)
 
 
 @pytest.mark.parametrize("light", [1.0, 0.5, "slope", "bow"])
@@ -168,7 +164,7 @@ def test_ink_is_as_dark_against_its_paper_whatever_the_light(light: float | str)
     brightness = {"slope": 0.65 + 0.3 * across, "bow": 0.9 - 0.1 * across**2}.get(str(light), light)
     drawing = np.ones((200, 200), np.float32)
     drawing[60:140, 90:110] = 0.25
-    darkness = paper.against_paper(drawing * np.asarray(brightness, np.float32))
+    darkness = background.against_paper(drawing * np.asarray(brightness, np.float32))
     assert np.abs(darkness[drawing == 1]).max() < 0.1
     assert np.abs(darkness[drawing < 1] - 0.75).max() < 0.1
 
@@ -176,9 +172,9 @@ def test_ink_is_as_dark_against_its_paper_whatever_the_light(light: float | str)
 def test_strokes_are_not_paper_and_shadows_are() -> None:
     page = np.ones((200, 200), np.float32)
     page[50:150, 80:110] = 0
-    assert paper.local_paper(page)[100, 95] > 0.9
+    assert background.local_paper(page)[100, 95] > 0.9
     page[:, 100:] *= 0.5  # the shadow covers half of the sheet
-    assert paper.local_paper(page)[100, 180] == pytest.approx(0.5, abs=0.05)
+    assert background.local_paper(page)[100, 180] == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_paper_slopes_as_the_lighter_pixels_do_though_ink_in_light_is_lighter_than_paper_in_shade() -> None:
@@ -187,13 +183,13 @@ def test_the_paper_slopes_as_the_lighter_pixels_do_though_ink_in_light_is_lighte
     page = slope.copy()
     page[10:50, 5:35] *= np.float32(0.75)
     assert page[10, 5] > slope[-1, -1] + 0.3
-    assert np.abs(paper._upper_plane(page) - slope).max() < 0.02
+    assert np.abs(background._upper_plane(page) - slope).max() < 0.02
 
 
 def test_grain_and_glints_do_not_lift_the_paper() -> None:
     page = np.random.default_rng(0).normal(0.8, 0.08, (200, 200)).clip(0, 1).astype(np.float32)
     page[100:103, 100:103] = 1
-    assert np.abs(paper.local_paper(page) - 0.8).max() < 0.07
+    assert np.abs(background.local_paper(page) - 0.8).max() < 0.07
 
 
 # --- How dark is ink --------------------------------------------------------------------------------------------------
@@ -201,13 +197,13 @@ def test_grain_and_glints_do_not_lift_the_paper() -> None:
 
 def test_ink_must_stand_out_from_the_paper_and_from_its_grain() -> None:
     sheet = np.zeros((100, 100), np.float32)
-    assert paper.ink_threshold(sheet) is None
-    sheet[40:60, 40:60] = paper.MIN_CONTRAST - 0.01
-    assert paper.ink_threshold(sheet) is None
-    sheet[40:60, 40:60] = paper.MIN_CONTRAST + 0.01
-    threshold = paper.ink_threshold(sheet)
+    assert background.ink_threshold(sheet) is None
+    sheet[40:60, 40:60] = background.MIN_CONTRAST - 0.01
+    assert background.ink_threshold(sheet) is None
+    sheet[40:60, 40:60] = background.MIN_CONTRAST + 0.01
+    threshold = background.ink_threshold(sheet)
     assert threshold is not None
-    assert threshold < paper.MIN_CONTRAST
+    assert threshold < background.MIN_CONTRAST
     grain = np.random.default_rng(0).normal(0, 0.05, sheet.shape).astype(np.float32)
     assert find_digit(1 - sheet) is not None
     assert find_digit(np.clip(0.8 - sheet + grain, 0, 1)) is None
@@ -217,7 +213,7 @@ def test_the_threshold_is_nearer_to_the_paper_than_to_the_pen() -> None:
     sheet = np.zeros((100, 100), np.float32)
     sheet[40:60, 40:60] = 0.8
     sheet[60:90, 40:60] = 0.2  # a smudge larger than the stroke does not make the pen lighter
-    assert paper.ink_threshold(sheet) == pytest.approx(0.32)
+    assert background.ink_threshold(sheet) == pytest.approx(0.32)
 
 
 @pytest.mark.parametrize("case", ["plain", "as white as can be", "blurred"])
@@ -228,7 +224,7 @@ def test_the_papers_grain_is_estimated_from_whichever_side_shows_it(case: str) -
     if case == "blurred":
         noise = (noise + np.roll(noise, 1, 1) + np.roll(noise, 2, 1) + np.roll(noise, 3, 1)) / 2
     least = 0.4 if case == "as white as can be" else 0.8  # with half of it cut off, too little, but far from none
-    assert least < paper.grain(noise.astype(np.float32)) / 0.04 < 1.2
+    assert least < background.grain(noise.astype(np.float32)) / 0.04 < 1.2
 
 
 @pytest.mark.parametrize("side", [60, 150, 300])
@@ -246,7 +242,7 @@ def test_specks_of_one_or_two_pixels_go_and_the_thinnest_line_stays() -> None:
     mask[2, 2] = mask[5, 5] = mask[5, 6] = True
     mask[10, 3:17] = True
     mask[np.arange(12, 19), np.arange(5, 12)] = True
-    kept = finding.without_specks(mask)
+    kept = detection.without_specks(mask)
     assert not kept[:8].any()
     assert kept[10, 4:16].all()
     assert kept[np.arange(13, 18), np.arange(6, 11)].all()
@@ -264,7 +260,7 @@ def digit_and(*others: tuple[int, int, int, int], side: int = 200) -> tuple[Mask
 
 
 def main_shape(mask: Mask) -> Mask:
-    shape = next(finding.main_shapes(mask), None)
+    shape = next(detection.main_shapes(mask), None)
     assert shape is not None
     return shape
 
@@ -297,9 +293,9 @@ def test_a_digit_that_touches_the_edge_is_read_where_there_is_no_other() -> None
 @pytest.mark.parametrize("side", [100, 1000])
 def test_only_specks_are_no_digit(side: int) -> None:
     mask = np.zeros((side, side), bool)
-    assert not list(finding.main_shapes(mask))
+    assert not list(detection.main_shapes(mask))
     mask[50:54, 50:54] = True
-    assert not list(finding.main_shapes(mask))
+    assert not list(detection.main_shapes(mask))
 
 
 def test_specks_that_happen_to_be_neighbours_are_no_stroke_and_the_thinnest_line_is() -> None:
@@ -307,15 +303,15 @@ def test_specks_that_happen_to_be_neighbours_are_no_stroke_and_the_thinnest_line
     specks[300:700:4, 500] = True  # one shape once it is reduced to a quarter
     line[300:700, 500] = True
     assert np.array_equal(morphology.pooled(specks, 4), morphology.pooled(line, 4))
-    assert not list(finding.main_shapes(specks))
+    assert not list(detection.main_shapes(specks))
     assert np.array_equal(main_shape(line), line)
 
 
 def test_ink_is_none_on_grain_and_full_where_the_pen_was() -> None:
     stroke = drawn(120, 120, lambda pen: pen.rectangle((50, 20, 69, 99), fill=1))
     grain = np.random.default_rng(0).normal(0, 0.03, stroke.shape)
-    covered = ink.inked((0.6 * stroke + grain).astype(np.float32), stroke)
-    assert covered.shape == (ink.WORKING_SIDE, ink.WORKING_SIDE // 4)
+    covered = normalize.inked((0.6 * stroke + grain).astype(np.float32), stroke)
+    assert covered.shape == (normalize.WORKING_SIDE, normalize.WORKING_SIDE // 4)
     assert (covered[5:-5, 5:-5] == 1).mean() > 0.95
     assert covered.min() >= 0
 
@@ -323,7 +319,7 @@ def test_ink_is_none_on_grain_and_full_where_the_pen_was() -> None:
 def test_a_speck_in_the_digits_corner_is_not_inked() -> None:
     angle = drawn(120, 120, lambda pen: pen.line([(30, 20), (30, 99), (99, 99)], fill=1, width=6))
     speck = drawn(120, 120, lambda pen: pen.rectangle((70, 40, 74, 44), fill=1))
-    clean, both = (ink.inked(mask.astype(np.float32), angle) for mask in (angle, angle | speck))
+    clean, both = (normalize.inked(mask.astype(np.float32), angle) for mask in (angle, angle | speck))
     assert np.array_equal(clean, both)
 
 
@@ -343,35 +339,35 @@ def test_the_width_of_strokes_is_measured(width: int, shape: str) -> None:
 
 
 def test_thin_strokes_are_widened_thick_ones_narrowed_and_mnists_left_alone() -> None:
-    unit = ink.WORKING_SIDE / ink.BOX
+    unit = normalize.WORKING_SIDE / normalize.BOX
 
     def width_after(width: int) -> float:
         ring = drawn(160, 160, lambda pen: pen.ellipse((0, 0, 159, 159), outline=1, width=width))
         digit = Image.fromarray(ring.astype(np.uint8) * 255)
-        changed = ink.with_usual_strokes(digit)
-        assert (changed is digit) == (ink.THINNEST < morphology.stroke_width(ring) / unit < ink.THICKEST)
+        changed = normalize.with_usual_strokes(digit)
+        assert (changed is digit) == (normalize.THINNEST < morphology.stroke_width(ring) / unit < normalize.THICKEST)
         return morphology.stroke_width(np.asarray(changed) > 127) / unit
 
-    assert width_after(4) == pytest.approx(ink.THINNEST, abs=0.35)
+    assert width_after(4) == pytest.approx(normalize.THINNEST, abs=0.35)
     assert width_after(22) == pytest.approx(22 / unit, abs=0.35)
-    assert ink.THINNEST < width_after(50) < ink.THICKEST + 0.25  # a square narrows slanted strokes more
+    assert normalize.THINNEST < width_after(50) < normalize.THICKEST + 0.25  # a square narrows slanted strokes more
 
 
 def test_a_digit_fills_the_box_in_proportion_and_its_mass_is_in_the_middle() -> None:
     wedge = drawn(160, 80, lambda pen: pen.polygon([(0, 0), (79, 0), (0, 159)], fill=1))
-    image = ink.as_mnist(wedge * np.float32(0.6))
+    image = normalize.as_mnist(wedge * np.float32(0.6))
     rows, columns = morphology.extent(image > 0)
     assert image.max() == 255
     assert rows.stop - rows.start == 20
     assert columns.stop - columns.start == pytest.approx(10, abs=1)
-    assert all(abs(centre - 14) <= 0.5 for centre in ink._centre_of_mass(grey(image)))
+    assert all(abs(centre - 14) <= 0.5 for centre in normalize._centre_of_mass(grey(image)))
     assert abs(columns.start + columns.stop - 28) > 2  # by its extent it is not
 
 
 def test_a_digit_with_all_its_mass_on_one_side_stays_inside_the_picture() -> None:
     heavy = np.full((20, 20), 1.0, np.float32)
     heavy[:, 0] = 255
-    canvas = ink._centred(heavy)
+    canvas = normalize._centred(heavy)
     assert np.count_nonzero(canvas) == 400
 
 
@@ -390,7 +386,7 @@ def ruled_page(tilt: float, line: float) -> tuple[Grey, Mask, Mask]:
         pen.rectangle((130, 72, 141, 88), fill=1)
 
     lines, bars = drawn(200, 200, draw_lines), drawn(200, 200, draw_bars)
-    soft = ink._blurred(lines.astype(np.float32), 0.6) * np.float32(line)
+    soft = normalize._blurred(lines.astype(np.float32), 0.6) * np.float32(line)
     return np.maximum(soft, bars * np.float32(0.9)), lines, bars
 
 
@@ -401,7 +397,7 @@ def test_ruled_lines_go_and_what_crosses_them_stays(upright: bool, tilt: float, 
     darkness, lines, bars = ruled_page(tilt, line)
     if upright:
         darkness, lines, bars = darkness.T, lines.T, bars.T
-    clean = ruling.without_lines(darkness, 0.2)
+    clean = ruled_lines.without_lines(darkness, 0.2)
     assert (clean[lines & ~bars] > 0.2).mean() < 0.06
     assert (clean[~bars] > 0.1).mean() < 0.01
     assert (clean[bars] > 0.8).mean() > 0.98
@@ -410,27 +406,27 @@ def test_ruled_lines_go_and_what_crosses_them_stays(upright: bool, tilt: float, 
 
 def test_a_stroke_that_does_not_reach_both_edges_is_no_ruled_line() -> None:
     darkness = drawn(200, 200, lambda pen: pen.line((20, 100, 180, 100), fill=1, width=2)).astype(np.float32)
-    assert np.array_equal(ruling.without_lines(darkness, 0.2), darkness)
+    assert np.array_equal(ruled_lines.without_lines(darkness, 0.2), darkness)
 
 
 def test_a_bar_as_thick_as_a_pen_is_no_ruled_line() -> None:
     darkness = drawn(200, 200, lambda pen: pen.line((0, 100, 199, 100), fill=1, width=12)).astype(np.float32)
-    assert np.array_equal(ruling.without_lines(darkness, 0.2), darkness)
+    assert np.array_equal(ruled_lines.without_lines(darkness, 0.2), darkness)
 
 
 def test_in_a_picture_narrower_than_a_line_is_long_nothing_is_a_line() -> None:
-    darkness = np.zeros((90, ruling.LINE_LENGTH - 1), np.float32)
+    darkness = np.zeros((90, ruled_lines.LINE_LENGTH - 1), np.float32)
     darkness[30] = 1
-    assert np.array_equal(ruling.without_lines(darkness, 0.2), darkness)
+    assert np.array_equal(ruled_lines.without_lines(darkness, 0.2), darkness)
 
 
 def test_lines_are_counted_and_a_dotted_one_counts_while_half_of_it_shows() -> None:
     thin = np.zeros((100, 100), bool)
     thin[[0, 20, 60]] = True
     thin[60, 10:90:4] = False
-    assert ruling.ruled_rows(thin)[1] == 3
+    assert ruled_lines.ruled_rows(thin)[1] == 3
     thin[60, 10:80] = False
-    lines, number = ruling.ruled_rows(thin)
+    lines, number = ruled_lines.ruled_rows(thin)
     assert number == 2
     assert lines[[0, 20]].all()
     assert not lines[60].any()

@@ -19,7 +19,7 @@ from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
 from mnistnet.inference import ood
 from mnistnet.inference.evaluate import forward
-from mnistnet.vision import image_file as images
+from mnistnet.vision import image_file
 from tests.photos import PHOTOS
 from tests.pictures import SEVEN, Digit, inked, on_paper, png, saved
 
@@ -61,7 +61,7 @@ def test_digits_in_photographs_are_read(name: str, width: int, best: Checkpoint,
     random = np.random.default_rng(0)
     some = clear.take(np.array([2, 3, 7]) if width == 480 else np.array([4, 5]))
     photos = [PHOTOS[name](pixels.reshape(28, 28), random) for pixels in some.images]
-    pixels = np.stack([images.digit_from_bytes(smaller(photo, width), name) for photo in photos])
+    pixels = np.stack([image_file.digit_from_bytes(smaller(photo, width), name) for photo in photos])
     assert forward(best.network, pixels).argmax(axis=1).tolist() == some.labels.tolist()
 
 
@@ -162,7 +162,7 @@ def test_most_letters_are_unsure_and_nearly_all_digits_are_not(best: Checkpoint,
     for letter in "EFGHKMNPRWXaehkmrwx":
         sheet = Image.new("L", (120, 120), 255)
         ImageDraw.Draw(sheet).text((60, 60), letter, font=ImageFont.load_default(70), anchor="mm", fill=0)
-        letters.append(images.digit_from_bytes(saved(sheet), letter))
+        letters.append(image_file.digit_from_bytes(saved(sheet), letter))
     assert ood.unsure(best.network, np.stack(letters), (28, 28), ones[: len(letters)], best.evidence).mean() > 0.6
 
 
@@ -222,7 +222,7 @@ def test_show_has_three_drawings_side_by_side_and_save_input_writes_the_last() -
     assert len(rows) == 28
     with Image.open("seen.png") as seen:
         assert seen.size == (28, 28)
-        assert np.array_equal(np.asarray(seen), images.read_digit(Path("seven.png")).reshape(28, 28))
+        assert np.array_equal(np.asarray(seen), image_file.read_digit(Path("seven.png")).reshape(28, 28))
 
 
 def test_save_input_takes_one_picture_and_a_png() -> None:

@@ -21,13 +21,11 @@ from mnistnet.cli import cli
 from mnistnet.data import datasets, registry
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, UsageError
-from mnistnet.explain import batch_gradient as averaging
+from mnistnet.explain import batch_gradient
 from mnistnet.explain.example_gradient import in_float64, of_example
 from mnistnet.inference.classifier import Classifier
 from mnistnet.nn.network import Network
-from mnistnet.web import demo_model as exhibits
-from mnistnet.web import fine_tune as teaching
-from mnistnet.web import views as thinking
+from mnistnet.web import demo_model, fine_tune, views
 from mnistnet.web.demo_model import DemoModel
 from mnistnet.web.server import FILES, Hosts, create_app
 from tests.conftest import ROOT
@@ -68,7 +66,7 @@ def post(exhibit: DemoModel) -> Post:
 def test_the_numbers_of_the_page_are_those_of_explain_json(
     post: Post, mnist_test: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(averaging, "STEPS", (0, 1))
+    monkeypatch.setattr(batch_gradient, "STEPS", (0, 1))
     words = ["explain", "--index", "8", "--label", "7", "--neuron", "1:3", "--examples", "100", "--json"]
     told = json.loads(CliRunner().invoke(cli, [*words, "--data-dir", str(ROOT / "data")]).stdout)
     pixels = mnist_test.images[8].tobytes()
@@ -152,11 +150,11 @@ def test_a_copy_that_was_taught_is_not_calibrated_by_the_originals_temperature(m
 
 def test_lines_are_weight_times_activation_and_add_up_to_what_arrives_at_a_neuron(mnist_test: Examples) -> None:
     network = in_float64(small((784, 5, 4, 10), "tanh", "quadratic"))
-    thought = thinking.think(digits(network), mnist_test.images[0])
+    thought = views.think(digits(network), mnist_test.images[0])
     first, second, output = (np.array(layer["activations"]) for layer in thought["layers"])
     assert np.tanh(np.sum(thought["lines"][1], axis=1) + network.biases[1]) == pytest.approx(second)
     assert np.shape(thought["lines"][2]) == (10, 4)
-    assert all(len(row) == thinking.PIXELS for row in thought["lines"][0])
+    assert all(len(row) == views.PIXELS for row in thought["lines"][0])
     inputs = mnist_test.images[0] / 255
     for row, values in enumerate(thought["lines"][0]):
         products = network.weights[0][row] * inputs
@@ -166,12 +164,12 @@ def test_lines_are_weight_times_activation_and_add_up_to_what_arrives_at_a_neuro
 
 def test_of_a_large_layer_the_most_active_neurons_are_shown(mnist_test: Examples) -> None:
     network = in_float64(small((784, 40, 30, 10), "relu", "cross_entropy", spread=0.1))
-    thought = thinking.think(digits(network), mnist_test.images[0])
+    thought = views.think(digits(network), mnist_test.images[0])
     every = [layer.activations for layer in of_example(network, mnist_test.images[0], 3).layers]
     for layer, activations in zip(thought["layers"][:-1], every[:-1], strict=True):
         assert layer["neurons"] == sorted(layer["neurons"])
         assert sorted(layer["activations"]) == pytest.approx(sorted(activations)[-16:])
-    wish = thinking.look_back(network, mnist_test.images[0], 3, (2, 29))
+    wish = views.look_back(network, mnist_test.images[0], 3, (2, 29))
     assert [layer["neurons"] for layer in wish["layers"]] == [layer["neurons"] for layer in thought["layers"]]
     assert [np.shape(rows) for rows in wish["passed"]] == [(16, 16), (10, 16)]
     assert wish["layers"][-1]["nudges"] is None
@@ -180,7 +178,7 @@ def test_of_a_large_layer_the_most_active_neurons_are_shown(mnist_test: Examples
 
 def test_a_network_without_hidden_layers_can_be_looked_into_too(mnist_test: Examples) -> None:
     network = in_float64(small((784, 10), "relu", "cross_entropy"))
-    wish = thinking.look_back(network, mnist_test.images[0], 7, None)
+    wish = views.look_back(network, mnist_test.images[0], 7, None)
     assert wish["passed"] == []
     assert wish["three_ways"]["activation_nudges"] is None
     assert np.shape(wish["first_weights"]) == (10, 784)
@@ -189,7 +187,7 @@ def test_a_network_without_hidden_layers_can_be_looked_into_too(mnist_test: Exam
 def test_a_lesson_of_one_example_is_a_step_against_its_gradient(mnist_test: Examples) -> None:
     network = in_float64(small((784, 6, 10), "sigmoid", "quadratic", spread=0.1))
     before, wished = network.parameters.copy(), of_example(network, mnist_test.images[0], 4)
-    teaching.learn(network, teaching.alone(mnist_test.images[0], 4, 1), 0.5)
+    fine_tune.learn(network, fine_tune.alone(mnist_test.images[0], 4, 1), 0.5)
     assert network.parameters == pytest.approx(before - 0.5 * wished.gradient, abs=1e-15)
 
 
@@ -218,13 +216,13 @@ def test_a_rate_too_high_teaches_nothing_and_says_so() -> None:
     network.parameters *= 1e120
     before = network.parameters.copy()
     with pytest.raises(DivergedError, match="with a rate of 100 the network's numbers grow too large"):
-        teaching.learn(network, teaching.alone(some_examples(784, 10, 1).images[0], 4, 5), 100)
+        fine_tune.learn(network, fine_tune.alone(some_examples(784, 10, 1).images[0], 4, 5), 100)
     assert (network.parameters == before).all()
 
 
 def test_the_judges_are_a_thousand_spread_over_the_test_images(mnist_test: Examples) -> None:
     loaded = checkpoint.load(pretrained.path("best"))
-    shown = exhibits.prepare("best", loaded, datasets.store(registry.MNIST, ROOT / "data"))
+    shown = demo_model.prepare("best", loaded, datasets.store(registry.MNIST, ROOT / "data"))
     assert len(shown.judges) == 1000
     assert (shown.judges.images == mnist_test.images[::10]).all()
     assert shown.classifier.network.dtype == np.float64
@@ -234,7 +232,7 @@ def test_a_network_for_images_of_another_size_is_refused() -> None:
     loaded = checkpoint.load(pretrained.path("best"))
     store = datasets.store(replace(registry.MNIST, shape=(10, 12)), ROOT / "data")
     with pytest.raises(UsageError, match="the page draws 28x28 pixels, and images of mnist have 10x12"):
-        exhibits.prepare("best", loaded, store)
+        demo_model.prepare("best", loaded, store)
 
 
 def test_the_files_of_the_page_are_in_the_package_and_ask_nobody_else() -> None:

@@ -26,7 +26,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from mnistnet.config import loader as configs
-from mnistnet.config import presets as presets
+from mnistnet.config import presets
 from mnistnet.config import yaml as strict_yaml
 from mnistnet.config.loader import Change
 from mnistnet.config.messages import explain_invalid, found

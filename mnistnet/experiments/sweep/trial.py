@@ -20,7 +20,7 @@ from mnistnet.data import datasets, own_data
 from mnistnet.data.datasets import Examples, Store, split
 from mnistnet.data.registry import DATASETS
 from mnistnet.errors import DivergedError, MnistnetError
-from mnistnet.training import loop as training
+from mnistnet.training import loop
 
 
 class Job(Struct, frozen=True):
@@ -69,8 +69,8 @@ def run(job: Job) -> Score:
     config = configs.from_mapping(job.config)
     try:
         train, validation = _parts(config, job)
-        state = training.start(config)
-        for _ in training.fit(state, train, validation):
+        state = loop.start(config)
+        for _ in loop.fit(state, train, validation):
             pass
     except DivergedError as error:
         return Score(key=job.key, outcome="diverged", seconds=_since(began), error=str(error))
