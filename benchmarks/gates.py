@@ -28,7 +28,7 @@ from benchmarks.pairs import Ended, in_turn, run
 from benchmarks.quiet import CALM, wait_for_calm
 from benchmarks.report import read, replace_between, table
 from mnistnet.config import loader as configs
-from mnistnet.config import presets as presets
+from mnistnet.config import presets
 from mnistnet.data import datasets
 from mnistnet.data.registry import DATASETS
 from mnistnet.errors import MnistnetError

@@ -19,7 +19,7 @@ from benchmarks.frameworks import Bytes, Jax, Torch, TorchCompiled
 from benchmarks.workloads import Indices, Workload, parameters_of
 from mnistnet.data.datasets import Examples
 from mnistnet.nn.optimizers import OPTIMIZERS
-from mnistnet.training import loop as training
+from mnistnet.training import loop
 from mnistnet.training.data_loader import Batch
 from mnistnet.training.parallel import ParallelStep
 from mnistnet.training.process_pool import ProcessPool
@@ -52,9 +52,9 @@ class Mnistnet:
         on_progress: Callable[[int], object] | None = None,
     ) -> None:
         assert dtype == "float32", "users train in float32; MnistnetSteps takes the same steps in float64"
-        self._state = training.start(workload.config(threads))
+        self._state = loop.start(workload.config(threads))
         self._state.network.parameters[...] = workload.network().parameters
-        self._results = training.fit(self._state, Examples(images, labels), None, on_progress)
+        self._results = loop.fit(self._state, Examples(images, labels), None, on_progress)
 
     def epoch(self, order: Indices) -> float:
         """Train one epoch; the loop draws the order itself, the same that `order_of` gives to the others."""

@@ -30,7 +30,7 @@ from mnistnet.errors import ImageError
 from mnistnet.inference import calibration, ood
 from mnistnet.inference.evaluate import evaluate, forward
 from mnistnet.nn.network import Network
-from mnistnet.vision import image_file as images
+from mnistnet.vision import image_file
 from tests.photos import PHOTOS
 from tests.pictures import DEGRADATIONS, enlarged, png, saved
 
@@ -39,7 +39,7 @@ RESULTS = ROOT / "benchmarks" / "pictures.json"
 PAGE = ROOT / "docs" / "pictures.md"
 COUNT, SEED = 1000, 0
 SIZES = (40, 60, 90, 150)  # pixels, of printed letters
-BLANK = np.zeros(images.SIDE**2, np.uint8)
+BLANK = np.zeros(image_file.SIDE**2, np.uint8)
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def honesty(shipped: Checkpoint, test: Examples) -> dict[str, float]:
     result = {"calibration_error": sum(gaps) / len(test), "unsure": float(doubts.mean())}
     for name, letters in (("letters", "ACEFGHJKLMNPQRTUVWXYacdefhkmnprtuvwxy"), ("signs", "&%#@+*=?$")):
         pixels = np.stack(
-            [images.digit_from_bytes(glyph(letter, size), letter) for letter in letters for size in SIZES]
+            [image_file.digit_from_bytes(glyph(letter, size), letter) for letter in letters for size in SIZES]
         )
         confidence = calibration.probabilities(forward(shipped.network, pixels), shipped.temperature).max(axis=1)
         result[f"{name}_unsure"] = float(
@@ -131,7 +131,7 @@ def row(name: str, network: Network, files: Iterable[bytes], labels: npt.NDArray
     pixels, refused = [], 0
     for content in files:
         try:
-            pixels.append(images.digit_from_bytes(content, name))
+            pixels.append(image_file.digit_from_bytes(content, name))
         except ImageError:
             pixels.append(BLANK)
             refused += 1
