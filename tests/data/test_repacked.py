@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnistnet.data import datasets, idx, registry
+from mnistnet.data import datasets, idx, own_data, registry
 from mnistnet.data.datasets import Store
 from mnistnet.data.registry import FASHION_MNIST, NAMES, DatasetSpec
 from mnistnet.errors import DownloadError
@@ -104,7 +104,8 @@ def test_debians_fashion_mnist_is_the_published_one() -> None:
 @pytest.fixture
 def listed(small: Store, monkeypatch: pytest.MonkeyPatch) -> DatasetSpec:
     """Let the small data set be the only one that is known."""
-    monkeypatch.setattr(registry, "DATASETS", {"small_set": small.spec})
+    for module in (registry, own_data):
+        monkeypatch.setattr(module, "DATASETS", {"small_set": small.spec})
     return small.spec
 
 

@@ -71,7 +71,7 @@ def wrong(attack: Attack, status: int, headers: dict[str, str], body: bytes) -> 
     if b"Traceback" in body or b'File "' in body or "server" in headers or "access-control-allow-origin" in headers:
         return f"tells too much: {headers} {body[:300]!r}"
     kind = headers.get("content-type", "")
-    if status == SILENCE or (kind.startswith("text/plain") and 400 <= status < 500):
+    if status == SILENCE or (kind.startswith("text/plain") and (400 <= status < 500 or status == 501)):
         return None  # waitress itself has refused what is hardly HTTP
     if {name: headers.get(name.lower()) for name in HEADERS} != HEADERS:
         return f"headers are missing: {headers}"

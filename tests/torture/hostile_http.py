@@ -83,7 +83,8 @@ def heads(netloc: str) -> Iterator[Attack]:
         for length in ("-1", "+2", "2, 2", "0x2", "9" * 5000, "two", "2 2", "\xb2"):
             yield varied({400}, length=length)
         for coding in ("chunked", "gzip", "identity", "gzip, chunked", "chunked, chunked", "\x0bchunked", "x" * 3000):
-            yield varied({400}, Transfer_Encoding=coding)
+            if api or "chunked" not in coding:  # without a body, the server rightly waits for chunks to come
+                yield varied({200, 204, 400, 404, 501}, Transfer_Encoding=coding)
         for name, value in (
             *(("X-Forwarded-Host", "rebound.example"), ("X-HTTP-Method-Override", "DELETE"), ("Range", "bytes=9-1,-0")),
             *(("If-None-Match", "*"), ("Cookie", "a=" + "b;" * 900), ("Upgrade", "websocket"), ("Expect", "the-worst")),
