@@ -145,7 +145,7 @@ function tellSum(to) {
   if (last) {
     return [
       p("The third way cannot be taken directly, but it can be passed on. Every output has its own idea of what the layer before should do, in proportion to its weights and to how much it needs to change."),
-      p(`A column is what one output wishes; a row added up is what all ten together wish of that neuron: its nudge.${rest}`),
+      p(`A column is what one output wishes; a row added up is what all of them together wish of that neuron: its nudge.${rest}`),
     ];
   }
   return [
