@@ -54,11 +54,13 @@ def command(
     several the probabilities are averaged, each network's calibrated by its own temperature.
     """
     from mnistnet.checkpoint import checkpoint
-    from mnistnet.inference.classifier import Classifier, evaluate_together
+    from mnistnet.inference.classifier import Classifier, check_alike, evaluate_together
     from mnistnet.inference.evaluate import evaluate
 
     paths = [find_checkpoint(word) for word in checkpoints]
     loaded, *others = [checkpoint.load(path) for path in paths]
+    classifiers = [Classifier.of(each) for each in (loaded, *others)]
+    check_alike(classifiers)  # before any data is fetched
     store = open_store(dataset or loaded.config.dataset, data_dir, mirrors)
     began = time.perf_counter()
     examples = examples_of(loaded, store, split)
@@ -67,7 +69,6 @@ def command(
     progress = bar(len(examples) * len(paths), "evaluating", " images")
     try:
         if others:
-            classifiers = [Classifier.of(each) for each in (loaded, *others)]
             result = evaluate_together(classifiers, examples, progress.update)
         else:
             result = evaluate(loaded.network, examples, progress.update)

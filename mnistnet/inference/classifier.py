@@ -112,9 +112,17 @@ def evaluate_together(
 ) -> Evaluation:
     """Evaluate the mean of several classifiers' probabilities, each calibrated by its own temperature.
 
-    The cost is the cross-entropy of that mean, and `logits` are its logarithm. Raises UsageError unless all learned
-    the same classes from the same kind of images.
+    The cost is the cross-entropy of that mean, and `logits` are its logarithm. Raises what `check_alike` raises.
     """
+    check_alike(classifiers)
+    total = sum(each.probabilities(examples.images, on_batch) for each in classifiers)
+    logits = np.log(np.maximum(total / len(classifiers), np.finfo(np.float64).tiny))
+    costs = -logits[np.arange(len(examples)), examples.labels]
+    return Evaluation(float(costs.mean()), confusion(examples, logits), logits)
+
+
+def check_alike(classifiers: Sequence[Classifier]) -> None:
+    """Raise UsageError unless all learned the same classes from images of the same shape."""
     first = classifiers[0]
     for other in classifiers[1:]:
         if first.network.layer_sizes[0] != other.network.layer_sizes[0]:
@@ -122,15 +130,14 @@ def evaluate_together(
                 "networks can only be averaged if they take the same images: "
                 f"found {first.network.layer_sizes[0]} and {other.network.layer_sizes[0]} pixels"
             )
+        if first.shape != other.shape:
+            shapes = " and ".join("{} with {}x{} pixels".format(each.dataset, *each.shape) for each in (first, other))
+            raise UsageError(f"networks can only be averaged if they take the same images: found {shapes}")
         if (Path(first.dataset).name, first.labels) != (Path(other.dataset).name, other.labels):
             raise UsageError(
                 "networks can only be averaged if they learned the same data set and classes: "
                 f"found {_classes(first)} and {_classes(other)}"
             )
-    total = sum(each.probabilities(examples.images, on_batch) for each in classifiers)
-    logits = np.log(np.maximum(total / len(classifiers), np.finfo(np.float64).tiny))
-    costs = -logits[np.arange(len(examples)), examples.labels]
-    return Evaluation(float(costs.mean()), confusion(examples, logits), logits)
 
 
 def _classes(classifier: Classifier) -> str:

@@ -15,8 +15,9 @@ from mnistnet.checkpoint import checkpoint
 from mnistnet.checkpoint.checkpoint import Checkpoint, Origin
 from mnistnet.cli import cli
 from mnistnet.config.schema import Config
+from mnistnet.errors import UsageError
 from mnistnet.inference import ood
-from mnistnet.inference.classifier import Classifier
+from mnistnet.inference.classifier import Classifier, check_alike
 from mnistnet.nn.network import Network
 from mnistnet.util.rng import Use, generator
 
@@ -77,10 +78,22 @@ def test_a_classifier_of_a_changed_network_forgets_what_was_fitted_to_the_old_on
     assert (changed.calibrated, changed.temperature, changed.threshold) == (False, None, None)
 
 
-def test_eval_refuses_to_average_networks_of_different_data_sets(tmp_path: Path, mnist_dir: Path) -> None:
+@pytest.mark.parametrize("clothes_first", [False, True])
+def test_eval_refuses_to_average_networks_of_different_data_sets_before_it_fetches_any(
+    clothes_first: bool, tmp_path: Path
+) -> None:
     shipped = checkpoint.load(pretrained.path("3blue1brown"))
     other = replace(shipped, config=msgspec.structs.replace(shipped.config, dataset="fashion_mnist"))
     checkpoint.save(tmp_path / "clothes.npz", other)
-    result = run("eval", "3blue1brown", tmp_path / "clothes.npz", "--data-dir", mnist_dir)
+    both: list[str | Path] = ["3blue1brown", tmp_path / "clothes.npz"]
+    result = run("eval", *(both[::-1] if clothes_first else both), "--data-dir", tmp_path / "empty")
     assert result.exit_code == 2
-    assert "same data set and classes: found mnist (0, 1" in result.stderr
+    assert "same data set and classes: found" in result.stderr
+    assert "mnist (0, 1" in result.stderr
+    assert "fashion_mnist (T-shirt" in result.stderr
+    assert not (tmp_path / "empty").exists()
+
+
+def test_networks_for_images_of_as_many_pixels_in_another_shape_are_not_averaged() -> None:
+    with pytest.raises(UsageError, match=r"\./own with 16x49 pixels and \./own with 28x28 pixels"):
+        check_alike([Classifier.of(own_network(shape)) for shape in ((16, 49), (28, 28))])
