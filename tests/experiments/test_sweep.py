@@ -174,7 +174,7 @@ def test_a_trial_gives_the_same_score_every_time_and_one_that_diverges_is_a_resu
     assert (wild.outcome, wild.validation_accuracy) == ("diverged", None)
     assert "training diverged in epoch 1" in (wild.error or "")
     failed = trial.run(job(mnist_dir, "batch_size=501"))
-    assert (failed.outcome, failed.error) == ("failed", failed.error)
+    assert (failed.outcome, failed.validation_accuracy, failed.best_epoch) == ("failed", None, None)
     assert "batch_size: expected at most the 500 training images" in (failed.error or "")
 
 

@@ -1,11 +1,13 @@
 """Sweeps with real processes: workers and clients that die, clusters that are there already, wrong addresses."""
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,7 +18,7 @@ import pytest
 
 from mnistnet.config import loader as configs
 from mnistnet.data.registry import MNIST
-from mnistnet.experiments.sweep import plan, trial
+from mnistnet.experiments.sweep import local, plan, trial
 from tests.conftest import ROOT
 
 BASE = "train_images: 500\nvalidation: 200\nlayer_sizes: [784, 12, 10]\nepochs: 2\n"
@@ -113,6 +115,21 @@ def test_a_dead_workers_trial_is_retried_one_that_kills_each_worker_is_reported_
     assert "4 trials, 3 of them done before" in again.stderr
     assert again.stdout.startswith("trial 4/4  val")
     assert entries()[13]["outcome"] == "done"
+
+
+def test_a_process_that_dies_between_two_trials_is_replaced(mnist_dir: Path) -> None:
+    config = configs.to_mapping(configs.load(Path("base.yaml"), ["threads=1"]))
+    jobs = [trial.Job(key, config, "mnist", hashes(), str(mnist_dir)) for key in ("a", "b")]
+    threads, others = threading.active_count(), set(multiprocessing.active_children())
+    scores = local.scores(jobs, 1)
+    assert next(scores).outcome == "done"
+    for child in set(multiprocessing.active_children()) - others:
+        child.kill()
+    deadline = time.monotonic() + 30
+    while threading.active_count() > threads:  # the executor has not noticed yet
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert [(score.key, score.outcome) for score in scores] == [("b", "done")]
 
 
 def test_a_client_that_is_interrupted_or_killed_loses_nothing_and_resumes_with_what_is_missing(mnist_dir: Path) -> None:

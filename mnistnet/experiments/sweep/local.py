@@ -37,7 +37,13 @@ def scores(jobs: Sequence[Job], workers: int, until: float | None = None) -> Gen
         while running or (waiting and not _is_over(until)):
             while waiting and idle and not _is_over(until):
                 slot, job = idle.pop(), waiting.popleft()
-                running[executors[slot].submit(_run, job)] = slot, job
+                try:
+                    future = executors[slot].submit(_run, job)
+                except BrokenProcessPool:  # its process died while it had nothing to do, so no trial is to blame
+                    executors[slot].shutdown()
+                    executors[slot] = _executor()
+                    future = executors[slot].submit(_run, job)
+                running[future] = slot, job
             for future in wait(running, GLANCE, FIRST_COMPLETED).done:
                 slot, job = running.pop(future)
                 idle.append(slot)
