@@ -2,7 +2,7 @@
 
 Each image is scaled, sheared, turned, shifted and bent. All of it is one question put to every output pixel: from
 which place of the original does its brightness come? The answers for a block of images are one matrix product,
-(random coefficients) @ (basis), and reading the brightness between four pixels is four gathers (`sampler.py`).
+(random coefficients) @ (basis), and reading the brightness between four pixels is four gathers (`bilinear.py`).
 """
 
 from collections.abc import Iterator

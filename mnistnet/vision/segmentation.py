@@ -23,7 +23,7 @@ Piece = tuple[Mask, slice, slice]
 
 
 def digits_on(sheet: Sheet) -> list[tuple[Array, Box]]:
-    """Return the ink of each digit on a sheet, as `normalize.inked` does, and its box (left, top, right, bottom) there."""
+    """Return the ink of each digit on a sheet, as `normalize.inked` does, and its box: left, top, right, bottom."""
     factor = pool_factor(sheet.mask)
     masks = [expanded(small, factor, sheet.mask.shape) & sheet.mask for small in _digits(sheet)]
     result = []
