@@ -14,9 +14,9 @@ from mnistnet.checkpoint.find import find
 from mnistnet.config import loader as configs
 from mnistnet.config.loader import Change
 from mnistnet.config.schema import Config
-from mnistnet.data.datasets import Examples, Store, split
-from mnistnet.data.own_data import open_store
+from mnistnet.data.datasets import Store
 from mnistnet.data.registry import MNIST
+from mnistnet.datasets import store_of
 from mnistnet.errors import UsageError
 from mnistnet.explain.explanation import explain
 from mnistnet.explain.labels import Telling
@@ -28,7 +28,7 @@ from mnistnet.training import loop
 from mnistnet.training.metrics import EpochMetrics
 from mnistnet.training.process_pool import one_blas_thread
 from mnistnet.training.run import open_run
-from mnistnet.training.state import State
+from mnistnet.training.state import split_for
 from mnistnet.util.arrays import Array
 from mnistnet.vision.image_file import read_file
 
@@ -103,7 +103,7 @@ class Classifier(classifier.Classifier):
         pixels = as_pixels(image, self.shape)
         if len(pixels) != 1:
             raise ValueError(f"image: expected one, found {len(pixels)}")
-        store = open_store(self.dataset, Path(data_dir) if data_dir is not None else None)
+        store = store_of(self.dataset, data_dir)
         store.ensure()
         explanation = explain(
             self.network,
@@ -160,7 +160,7 @@ def train(
     `mnistnet.errors.ConfigError` and the other errors of that module.
     """
     resolved = _resolved(config, settings)
-    store = open_store(resolved.dataset, Path(data_dir) if data_dir is not None else None)
+    store = store_of(resolved.dataset, data_dir)
     if out is not None:
         with open_run(Path(out), resolved, store) as run:
             for _ in _shown(run.epochs(), resolved.epochs, progress):
@@ -175,23 +175,19 @@ def train(
 def _in_memory(config: Config, store: Store, progress: bool) -> Run:
     configs.check_layer_sizes(config, store.spec)
     store.ensure()
-    limit = None if config.train_images == "all" else config.train_images
-    learn, validation = split(store.examples("train"), config.validation, limit, config.seed)
+    learn, validation = split_for(config, store.examples("train"))
     state = loop.start(config)
     chosen = state.result.parameters.copy()
     for _ in _shown(loop.fit(state, learn, validation), config.epochs, progress):
         if state.best_epoch == state.epoch:
             chosen[...] = state.result.parameters
-    found = _chosen(state, chosen, store, validation)
-    test = evaluate(found.network, store.examples("test"))
-    return Run(config, tuple(state.history), state.best_epoch, found, test)
-
-
-def _chosen(state: State, parameters: Array, store: Store, validation: Examples | None) -> Classifier:
     network = state.result
-    network.use_parameters(parameters)
-    made = Classifier(network, state.config.dataset, store.spec.labels, store.spec.shape)
-    return made.fitted(validation) if validation else made
+    network.use_parameters(chosen)
+    found = Classifier(network, config.dataset, store.spec.labels, store.spec.shape)
+    if validation:
+        found = found.fitted(validation)
+    test = evaluate(network, store.examples("test"))
+    return Run(config, tuple(state.history), state.best_epoch, found, test)
 
 
 def _shown(epochs: Iterable[loop.EpochResult], total: int, progress: bool) -> Iterable[loop.EpochResult]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mnistnet.data.datasets import Store
 from mnistnet.data.own_data import open_store
 
 
@@ -36,7 +37,7 @@ def load(name: str = "mnist", data_dir: str | Path | None = None) -> Dataset:
 
     Raises `mnistnet.errors.DataError` where files are damaged or cannot be had, UsageError for an unknown name.
     """
-    store = open_store(name, Path(data_dir) if data_dir is not None else None)
+    store = store_of(name, data_dir)
     store.ensure()
     train, test = store.examples("train"), store.examples("test")
     shape = (-1, *store.spec.shape)
@@ -48,3 +49,8 @@ def load(name: str = "mnist", data_dir: str | Path | None = None) -> Dataset:
         test_images=test.images.reshape(shape),
         test_labels=test.labels,
     )
+
+
+def store_of(name: str, data_dir: str | Path | None) -> Store:
+    """Return where a data set's files lie, or a folder of your own. Raises what `load` raises."""
+    return open_store(name, None if data_dir is None else Path(data_dir))

@@ -105,14 +105,13 @@ def same_images(one: "Checkpoint", other: "Checkpoint", part: str) -> bool:
 def examples_of(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
     """Return a part of the data set, divided as it was for this network's training."""
     from mnistnet.config.loader import check_layer_sizes
-    from mnistnet.data.datasets import split
+    from mnistnet.training.state import split_for
 
     config = loaded.config
     check_layer_sizes(config, store.spec, "the checkpoint's config")
     if part == "test":
         return store.examples("test")
-    limit = None if config.train_images == "all" else config.train_images
-    train, validation = split(store.examples("train"), config.validation, limit, config.seed)
+    train, validation = split_for(config, store.examples("train"))
     if part == "train":
         return train
     if validation is None:

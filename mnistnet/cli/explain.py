@@ -176,10 +176,11 @@ def _neuron(word: str | None, layers: int) -> tuple[int, int] | None:
 
 
 def _from_file(path: Path, loaded: "Checkpoint", network: "Network") -> Subject:
+    from mnistnet.inference.classifier import Classifier
     from mnistnet.inference.evaluate import forward
-    from mnistnet.vision.preprocess import read_for
+    from mnistnet.vision.image_file import read_file
 
-    pixels = read_for(loaded.config.dataset, loaded.shape, path)
+    pixels = Classifier.of(loaded).prepare(read_file(path), str(path)).pixels[0]
     answer = int(forward(network, pixels[None])[0].argmax())
     return Subject(str(path), pixels, answer, None, {"file": str(path)})
 

@@ -16,14 +16,14 @@ import numpy as np
 
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
-from mnistnet.data.datasets import Examples, split
+from mnistnet.data.datasets import Examples
 from mnistnet.errors import ConfigError, DivergedError, UsageError
 from mnistnet.experiments.loss_surface import LossSurface, fit_plane, survey
 from mnistnet.experiments.trajectory import Entry, Trajectory, walk
 from mnistnet.explain.batch_gradient import angle, mean_gradient
 from mnistnet.nn.network import Network, parameter_count
 from mnistnet.training.process_pool import one_blas_thread
-from mnistnet.training.state import batch_size
+from mnistnet.training.state import batch_size, split_for
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 
@@ -111,9 +111,8 @@ def compare(
 
 
 def _entrant(name: str, config: Config, examples: Examples) -> Entry:
-    limit = None if config.train_images == "all" else config.train_images
     try:
-        entrant = Entry(name, config, *split(examples, config.validation, limit, config.seed))
+        entrant = Entry(name, config, *split_for(config, examples))
         batch_size(config, len(entrant.train))
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None

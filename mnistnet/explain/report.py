@@ -151,10 +151,13 @@ def _drawn_row(row: Row, pen: Pen) -> str:
     if row.sign or row.note:
         text = pen.signed(f"{text}{row.note}", row.sign)
     if row.mark:
-        mark = row.mark
-        draw = pen.bar if mark.kind == "bar" else pen.arrow
-        text = f"{text}{' ' * mark.gap}{draw(mark.value, mark.largest, mark.width)}"
+        text = f"{text}{' ' * row.mark.gap}{_drawn_mark(row.mark, pen)}"
     return text.rstrip()
+
+
+def _drawn_mark(mark: Mark, pen: Pen) -> str:
+    draw = pen.bar if mark.kind == "bar" else pen.arrow
+    return draw(mark.value, mark.largest, mark.width)
 
 
 def _plain(block: Block) -> dict[str, Any]:
@@ -170,7 +173,8 @@ def _html(section: Section) -> str:
     def end_table() -> None:
         if rows:
             cells = ("".join(f"<td style='text-align:right'>{escape(cell)}</td>" for cell in row.cells) for row in rows)
-            marks = (f"<td>{escape(_marked(row))}</td>" for row in rows)
+            drawn = (_drawn_mark(row.mark, Pen(False)) if row.mark else row.note.strip() for row in rows)
+            marks = (f"<td>{escape(text)}</td>" for text in drawn)
             parts.append(f"<table>{''.join(f'<tr>{c}{m}</tr>' for c, m in zip(cells, marks, strict=True))}</table>")
             rows.clear()
 
@@ -185,13 +189,6 @@ def _html(section: Section) -> str:
             parts.append(f"<pre style='line-height:1'>{escape(digit_as_text(block.pixels, True, block.shape))}</pre>")
     end_table()
     return "".join(parts)
-
-
-def _marked(row: Row) -> str:
-    if row.mark is None:
-        return row.note.strip()
-    draw = Pen(False).bar if row.mark.kind == "bar" else Pen(False).arrow
-    return draw(row.mark.value, row.mark.largest, row.mark.width)
 
 
 def _rest(count: int, shown: int, what: str) -> list[Note]:

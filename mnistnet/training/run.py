@@ -23,7 +23,7 @@ from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.checkpoint.find import BEST as BEST
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
-from mnistnet.data.datasets import Examples, Store, split
+from mnistnet.data.datasets import Examples, Store
 from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
 from mnistnet.inference.classifier import Classifier
 from mnistnet.inference.evaluate import Evaluation, evaluate
@@ -33,7 +33,7 @@ from mnistnet.training.metrics import EpochMetrics
 from mnistnet.training.metrics_csv import MetricsCsv
 from mnistnet.training.parallel import workers_for
 from mnistnet.training.process_pool import one_blas_thread
-from mnistnet.training.state import State, attach_optimizer, batch_size, blas_description, start
+from mnistnet.training.state import State, attach_optimizer, batch_size, blas_description, split_for, start
 from mnistnet.util.atomic_files import atomic_write, reason, remove_temporaries
 from mnistnet.util.locks import locked
 
@@ -149,8 +149,7 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
     _refuse_present(folder, resume or force)  # before the data is read, for an early answer
     configs.check_layer_sizes(config, store.spec)
     store.ensure()
-    limit = None if config.train_images == "all" else config.train_images
-    train, validation = split(store.examples("train"), config.validation, limit, config.seed)
+    train, validation = split_for(config, store.examples("train"))
     batch_size(config, len(train))  # now, while an older run in the folder is still whole
     threads = workers_for(config, len(train))
     with locked(folder), one_blas_thread():

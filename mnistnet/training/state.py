@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from mnistnet.config.schema import Config
+from mnistnet.data.datasets import Examples, split
 from mnistnet.errors import ConfigError, DivergedError
 from mnistnet.nn.network import Network
 from mnistnet.nn.optimizers import OPTIMIZERS, Optimizer
@@ -107,6 +108,12 @@ def batch_size(config: Config, examples: int) -> int:
             "use `batch_size: all` for full-batch gradient descent"
         )
     return config.batch_size
+
+
+def split_for(config: Config, examples: Examples) -> tuple[Examples, Examples | None]:
+    """Divide the training files as a config says: the images to train on, and those held out. Raises ConfigError."""
+    limit = None if config.train_images == "all" else config.train_images
+    return split(examples, config.validation, limit, config.seed)
 
 
 def blas_description() -> str:

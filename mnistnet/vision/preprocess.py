@@ -5,22 +5,13 @@ not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the 
 comes through unchanged.
 """
 
-from pathlib import Path
-
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from mnistnet.data.registry import MNIST
 from mnistnet.util.arrays import Array
-from mnistnet.vision.image_file import Reading, line_reading, read_file, read_grey, reading
+from mnistnet.vision.image_file import Reading, line_reading, read_grey, reading
 from mnistnet.vision.morphology import as_bytes
-
-
-def read_for(dataset: str, shape: tuple[int, int], path: Path) -> npt.NDArray[np.uint8]:
-    """Return a picture file as an image of a data set, uint8 (pixels,). Raises ImageError, naming the file."""
-    pixels: npt.NDArray[np.uint8] = reading_for(dataset, shape, read_file(path), str(path)).pixels[0]
-    return pixels
 
 
 def reading_for(dataset: str, shape: tuple[int, int], content: bytes, name: str, *, line: bool = False) -> Reading:

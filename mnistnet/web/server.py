@@ -1,4 +1,4 @@
-"""HTTP around the demo: three files, JSON over POST under /api/, and who is let in.
+"""HTTP around the demo: the page's files, JSON over POST under /api/, and who is let in.
 
 A page elsewhere must not be able to use this server through its visitor's browser. So the Host header must name the
 address that we are bound to (else a stranger's domain name could be pointed here, "DNS rebinding"), the Origin must be

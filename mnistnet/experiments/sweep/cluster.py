@@ -85,9 +85,9 @@ def scores(client: "Client", jobs: Sequence[Job], until: float | None = None) ->
     waiting = list(reversed(jobs))
     running: dict[Future, Job] = {}
     try:
-        while running or (waiting and not _is_over(until)):
+        while running or (waiting and not trial.is_over(until)):
             crew.look()
-            while waiting and len(running) < crew.threads and not _is_over(until):
+            while waiting and len(running) < crew.threads and not trial.is_over(until):
                 job = waiting.pop()
                 running[crew.submit(job)] = job
             for future in crew.finished():
@@ -215,16 +215,11 @@ def _score(job: Job, future: "Future") -> Score:
         worker = error.last_worker.address
         why = "KilledWorker: each worker that ran it died, perhaps for lack of memory"
         return Score(key=job.key, outcome="killed", worker=worker, error=why)
-    why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    return Score(key=job.key, outcome="failed", error=why)
+    return trial.failed(job, error)
 
 
 def _lost() -> SweepError:
     return SweepError("the scheduler is gone; the trials that had ended are kept: go on with --resume")
-
-
-def _is_over(until: float | None) -> bool:
-    return until is not None and time.monotonic() >= until
 
 
 @contextmanager

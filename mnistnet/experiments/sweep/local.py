@@ -34,8 +34,8 @@ def scores(jobs: Sequence[Job], workers: int, until: float | None = None) -> Gen
     executors = [_executor() for _ in range(min(workers, len(jobs)))]
     idle = list(range(len(executors)))
     try:
-        while running or (waiting and not _is_over(until)):
-            while waiting and idle and not _is_over(until):
+        while running or (waiting and not trial.is_over(until)):
+            while waiting and idle and not trial.is_over(until):
                 slot, job = idle.pop(), waiting.popleft()
                 try:
                     future = executors[slot].submit(_run, job)
@@ -59,8 +59,7 @@ def scores(jobs: Sequence[Job], workers: int, until: float | None = None) -> Gen
                         why = "each process that ran it was killed, perhaps for lack of memory"
                         yield Score(key=job.key, outcome="killed", error=why)
                 except Exception as error:  # what a trial cannot explain itself is no reason to stop the others
-                    why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                    yield Score(key=job.key, outcome="failed", error=why)
+                    yield trial.failed(job, error)
     except OSError as error:
         raise SweepError(f"the workers cannot be started: {error}") from None
     finally:
@@ -90,7 +89,3 @@ def _prepare(parent: int) -> None:
 
 def _run(job: Job) -> Score:
     return msgspec.structs.replace(trial.run(job), worker=f"process {os.getpid()}")
-
-
-def _is_over(until: float | None) -> bool:
-    return until is not None and time.monotonic() >= until

@@ -16,11 +16,11 @@ from msgspec import Struct
 from mnistnet import __version__
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
-from mnistnet.data import datasets, own_data
-from mnistnet.data.datasets import Examples, Store, split
-from mnistnet.data.registry import DATASETS
+from mnistnet.data.datasets import Examples, Store
+from mnistnet.data.own_data import open_store
 from mnistnet.errors import DivergedError, MnistnetError
 from mnistnet.training import loop
+from mnistnet.training.state import split_for
 
 
 class Job(Struct, frozen=True):
@@ -88,6 +88,16 @@ def run(job: Job) -> Score:
     )
 
 
+def failed(job: Job, error: BaseException) -> Score:
+    """Return the score of a job that ended with an error of a kind that `run` does not explain."""
+    return Score(key=job.key, outcome="failed", error=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+
+
+def is_over(until: float | None) -> bool:
+    """Return whether no more trials are to be started, after a time of time.monotonic; None: never."""
+    return until is not None and time.monotonic() >= until
+
+
 def refusal(job: Job) -> str | None:
     """Return why this process must not run such a job, in a sentence, or None if it may."""
     return _refusal(job.mnistnet, job.dataset, tuple(job.hashes.items()), job.data_dir)
@@ -110,9 +120,7 @@ def _refusal(version: str, dataset: str, hashes: tuple[tuple[str, str], ...], da
 
 
 def _parts(config: Config, job: Job) -> tuple[Examples, Examples | None]:
-    examples = _examples(job.dataset, job.data_dir)
-    limit = None if config.train_images == "all" else config.train_images
-    return split(examples, config.validation, limit, config.seed)
+    return split_for(config, _examples(job.dataset, job.data_dir))
 
 
 @lru_cache(maxsize=1)
@@ -122,9 +130,7 @@ def _examples(dataset: str, data_dir: str | None) -> Examples:
 
 
 def _store(dataset: str, data_dir: str | None) -> Store:
-    if own_data.is_path(dataset):
-        return own_data.open_folder(Path(dataset))
-    return datasets.store(DATASETS[dataset], Path(data_dir) if data_dir else None)
+    return open_store(dataset, Path(data_dir) if data_dir else None)
 
 
 def _since(began: float) -> float:
