@@ -19,7 +19,7 @@ from mnistnet.data.registry import MNIST
 from mnistnet.datasets import store_of
 from mnistnet.errors import UsageError
 from mnistnet.explain.explanation import explain
-from mnistnet.explain.labels import Telling
+from mnistnet.explain.labels import Subject
 from mnistnet.explain.report import Report, report
 from mnistnet.inference import classifier
 from mnistnet.inference.classifier import Prediction
@@ -116,7 +116,18 @@ class Classifier(classifier.Classifier):
             examples=examples,
             seed=seed,
         )
-        return report(Telling(explanation, "The image", label is not None, False, self.labels, top, self.shape))
+        return report(
+            Subject(
+                explanation.example,
+                explanation.three_ways,
+                "The image",
+                self.labels,
+                self.shape,
+                known=label is not None,
+                top=top,
+            ),
+            explanation,
+        )
 
 
 def load(word: str | Path) -> Classifier:

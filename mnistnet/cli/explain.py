@@ -1,6 +1,8 @@
-"""`mnistnet explain`: what one digit wants of a network, told in the video's order."""
+"""`mnistnet explain`: what one digit wishes of a network, told in the video's order."""
 
 import json
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
     name="explain",
     epilog="""\b
 Examples:
-  mnistnet explain --index 0
-  mnistnet explain --index 0 --untrained --plot nudges.png
+  mnistnet explain --index 321
+  mnistnet explain --index 1 --untrained --section 2 --section 3
+  mnistnet explain --index 1 --untrained --plot nudges.png
   mnistnet explain two.png --label 2 --neuron 3
   mnistnet explain --index 8 --split train --neuron 1:12 --json""",
 )
@@ -58,6 +61,14 @@ Examples:
     metavar="N",
     help="Of first weights and mini-batches [default: that of the network's training].",
 )
+@click.option(
+    "--section",
+    "sections",
+    type=click.IntRange(1, 6),
+    multiple=True,
+    metavar="N",
+    help="Show this section only (can be repeated).",
+)
 @click.option("--plot", type=PATH, metavar="FILE", help="Draw it all into this .png, .svg or .pdf as well.")
 @data_options
 @json_option
@@ -72,6 +83,7 @@ def command(
     examples: int | None,
     untrained: bool,
     seed: int | None,
+    sections: tuple[int, ...],
     plot: Path | None,
     data_dir: Path | None,
     mirrors: tuple[str, ...],
@@ -80,8 +92,8 @@ def command(
     """Tell what one digit, in the file IMAGE or from the data set, wishes of a network.
 
     Follows the video "What is backpropagation really doing?": what the digit costs, what the output layer wishes,
-    three ways to raise a neuron, all wishes added up and passed back, bang for the buck, and why not to listen to one
-    digit alone.
+    three ways to raise a neuron, all wishes added up and passed back, which weights and biases matter most, and why not
+    to train on one digit alone. On a terminal that is too small for all of it a pager shows it (PAGER says which).
     """
     if (image is None) == (index is None):
         raise UsageError("expected either a picture file or --index N, " + ("found both" if image else "found neither"))
@@ -90,7 +102,7 @@ def command(
     from mnistnet.explain import batch_gradient
     from mnistnet.explain.explanation import as_json as to_json
     from mnistnet.explain.explanation import explain
-    from mnistnet.explain.labels import Telling
+    from mnistnet.explain.labels import Subject
 
     if plot:
         from mnistnet import plots
@@ -106,16 +118,16 @@ def command(
     store.ensure()
     train, test = store.examples("train"), store.examples("test")
     if image:
-        subject = _from_file(image, loaded, network)
+        picture = _from_file(image, loaded, network)
     else:
-        subject = _from_split(index or 0, split, train if split == "train" else test, store)
-    known = subject.true_label is not None or label is not None
+        picture = _from_split(index or 0, split, train if split == "train" else test, store)
+    known = picture.true_label is not None or label is not None
     progress = bar(batch_gradient.work(len(train), len(test), examples), "asking all examples", " images")
     try:
         explanation = explain(
             network,
-            subject.pixels,
-            subject.read_as if label is None else label,
+            picture.pixels,
+            picture.read_as if label is None else label,
             train=train,
             test=test,
             neuron=where,
@@ -126,24 +138,41 @@ def command(
         )
     finally:
         progress.close()
-    telling = Telling(explanation, subject.title, known, untrained, store.spec.labels, top, store.spec.shape)
+    subject = Subject(
+        explanation.example,
+        explanation.three_ways,
+        picture.title,
+        store.spec.labels,
+        store.spec.shape,
+        known=known,
+        untrained=untrained,
+        top=top,
+    )
     if plot:
         from mnistnet.plots.explanation import draw_explanation
 
-        draw_explanation(telling, plot)
+        draw_explanation(subject, explanation, plot)
     if as_json:
         origin = {"checkpoint": str(path), "untrained": untrained, "seed": seed}
-        click.echo(json.dumps(origin | subject.origin | {"true_label": subject.true_label} | to_json(explanation)))
+        click.echo(json.dumps(origin | picture.origin | {"true_label": picture.true_label} | to_json(explanation)))
         return
     from mnistnet.explain.report import report
     from mnistnet.util.text_drawing import Pen, is_rich_terminal
 
-    for line in report(telling).lines(Pen(is_rich_terminal())):
-        click.echo(line)
+    rich = is_rich_terminal()
+    _show("\n".join(report(subject, explanation).lines(Pen(rich), sections)), rich)
+
+
+def _show(text: str, colours: bool) -> None:
+    """Print a text; with a pager where it is longer than the terminal."""
+    if sys.stdout.isatty() and text.count("\n") + 2 > shutil.get_terminal_size().lines:
+        click.echo_via_pager(text + "\n", color=colours)
+    else:
+        click.echo(text)
 
 
 @dataclass(frozen=True)
-class Subject:
+class Example:
     """A picture to explain: what it is called, its pixels, what it should be read as, where it comes from."""
 
     title: str
@@ -175,20 +204,20 @@ def _neuron(word: str | None, layers: int) -> tuple[int, int] | None:
         ) from None
 
 
-def _from_file(path: Path, loaded: "Checkpoint", network: "Network") -> Subject:
+def _from_file(path: Path, loaded: "Checkpoint", network: "Network") -> Example:
     from mnistnet.inference.classifier import Classifier
     from mnistnet.inference.evaluate import forward
     from mnistnet.vision.image_file import read_file
 
     pixels = Classifier.of(loaded).prepare(read_file(path), str(path)).pixels[0]
     answer = int(forward(network, pixels[None])[0].argmax())
-    return Subject(str(path), pixels, answer, None, {"file": str(path)})
+    return Example(str(path), pixels, answer, None, {"file": str(path)})
 
 
-def _from_split(index: int, split: str, examples: "Examples", store: "Store") -> Subject:
+def _from_split(index: int, split: str, examples: "Examples", store: "Store") -> Example:
     name = store.spec.name
     if not 0 <= index < len(examples):
         raise UsageError(f"--index {index}: expected 0 to {len(examples) - 1:,}, the {split} images of {name}")
     label = int(examples.labels[index])
     origin = {"dataset": name, "split": split, "index": index}
-    return Subject(f"{split.capitalize()} image {index} of {name}", examples.images[index], label, label, origin)
+    return Example(f"{split.capitalize()} image {index} of {name}", examples.images[index], label, label, origin)

@@ -1,4 +1,4 @@
-"""Only this example, or all of them: one example's wishes beside the average, and what comes of heeding one alone.
+"""Only this example, or all of them: one example's wishes beside the average, and what comes of training on it alone.
 
 Each example wishes something else. The average of all their nudges is minus the gradient; that of a mini-batch is a
 cheap guess at it.
@@ -70,11 +70,11 @@ class BatchGradient:
     example: Direction
     batch: Direction
     all: Direction
-    heeded: tuple[FineTunePoint, ...]
+    fine_tuning: tuple[FineTunePoint, ...]
 
 
 def averages(
-    nudges: ExampleGradient,
+    example: ExampleGradient,
     train: Examples,
     test: Examples,
     *,
@@ -86,19 +86,19 @@ def averages(
 
     `on_progress(n)` is called after every n images, `work(...)` in all.
     """
-    parameters = representative_parameters(nudges)
-    network, order = nudges.network, generator(seed, Use.SHUFFLE, 1).permutation(len(train))[:examples]
+    parameters = representative_parameters(example)
+    network, order = example.network, generator(seed, Use.SHUFFLE, 1).permutation(len(train))[:examples]
     batch_cost, batch_gradient = mean_gradient(network, train, order[:MINI_BATCH])
     full_cost, full_gradient = mean_gradient(network, train, order, on_progress)
     return BatchGradient(
         parameters=parameters,
-        labels=(nudges.label, *map(int, train.labels[:COLUMNS])),
-        nudges=np.stack([_nudges_of(network, each, parameters) for each in _gradients(nudges, train)], axis=1),
+        labels=(example.label, *map(int, train.labels[:COLUMNS])),
+        nudges=np.stack([_nudges_of(network, each, parameters) for each in _gradients(example, train)], axis=1),
         average=_nudges_of(network, full_gradient, parameters),
-        example=_direction(1, nudges.cost, nudges.gradient, full_gradient),
+        example=_direction(1, example.cost, example.gradient, full_gradient),
         batch=_direction(len(order[:MINI_BATCH]), batch_cost, batch_gradient, full_gradient),
         all=_direction(len(order), full_cost, full_gradient, full_gradient),
-        heeded=_heed(nudges, train, test, order, on_progress),
+        fine_tuning=_fine_tune(example, train, test, order, on_progress),
     )
 
 
@@ -107,13 +107,13 @@ def work(train: int, test: int, examples: int | None) -> int:
     return min(train, train if examples is None else examples) + 2 * len(STEPS) * test
 
 
-def representative_parameters(nudges: ExampleGradient) -> tuple[Parameter, ...]:
+def representative_parameters(example: ExampleGradient) -> tuple[Parameter, ...]:
     """Return a few weights and biases of each layer to speak for all: from the output back, those felt most.
 
     Of a layer: the most sensitive weight of each of its two most sensitive neurons, and the most sensitive bias.
     """
     rows = []
-    for layer, own in reversed(list(enumerate(nudges.layers, 1))):
+    for layer, own in reversed(list(enumerate(example.layers, 1))):
         sizes = np.abs(own.weight_gradient)
         neurons = np.argsort(-sizes.max(axis=1), kind="stable")[:2]
         rows += [Parameter(layer, int(neuron), int(sizes[neuron].argmax())) for neuron in neurons]
@@ -152,12 +152,12 @@ def _direction(examples: int, cost: float, gradient: Array, full_gradient: Array
     return Direction(examples, cost, float(np.linalg.norm(gradient)), angle(gradient, full_gradient))
 
 
-def _gradients(nudges: ExampleGradient, train: Examples) -> Iterator[Array]:
+def _gradients(example: ExampleGradient, train: Examples) -> Iterator[Array]:
     """Yield the gradient of the example, then those of the first training examples, one by one."""
-    yield nudges.gradient
+    yield example.gradient
     for i in range(min(COLUMNS, len(train))):
         images, labels = train.images[i : i + 1], train.labels[i : i + 1]
-        yield backpropagate(nudges.network, as_inputs(images), labels)[-1].flat
+        yield backpropagate(example.network, as_inputs(images), labels)[-1].flat
 
 
 def _nudges_of(network: Network, gradient: Array, parameters: Sequence[Parameter]) -> Array:
@@ -167,25 +167,25 @@ def _nudges_of(network: Network, gradient: Array, parameters: Sequence[Parameter
     return 0 - np.array([array[index] for array, index in places])
 
 
-def _heed(
-    nudges: ExampleGradient, train: Examples, test: Examples, order: Indices, on_progress: Progress | None
+def _fine_tune(
+    example: ExampleGradient, train: Examples, test: Examples, order: Indices, on_progress: Progress | None
 ) -> tuple[FineTunePoint, ...]:
-    """Walk for this example alone, and for mini-batches, and look back at each of STEPS."""
+    """Train on this example alone, and on mini-batches, and measure both at each of STEPS."""
     size = min(MINI_BATCH, len(order))
 
     def alone(step: int) -> tuple[Array, Labels]:
-        return nudges.inputs[None], [nudges.label]
+        return example.inputs[None], [example.label]
 
     def batches(step: int) -> tuple[Array, Labels]:
         batch = train.take(np.take(order, np.arange(step * size, (step + 1) * size), mode="wrap"))
         return as_inputs(batch.images), batch.labels
 
-    walks = [_walk(nudges, test, next_batch, on_progress) for next_batch in (alone, batches)]
-    return tuple(FineTunePoint(steps, *one, *other) for steps, one, other in zip(STEPS, *walks, strict=True))
+    curves = [_accuracies(example, test, next_batch, on_progress) for next_batch in (alone, batches)]
+    return tuple(FineTunePoint(steps, *one, *other) for steps, one, other in zip(STEPS, *curves, strict=True))
 
 
-def _walk(
-    nudges: ExampleGradient,
+def _accuracies(
+    example: ExampleGradient,
     test: Examples,
     next_batch: Callable[[int], tuple[Array, Labels]],
     on_progress: Progress | None,
@@ -193,16 +193,16 @@ def _walk(
     """Take steps down the gradients of batches; return the share of the example's class and the accuracy at STEPS.
 
     All steps have one length. An example that the network knows well has a tiny gradient, a mini-batch a larger one:
-    with equal lengths the two walks differ in nothing but their direction.
+    with equal lengths the two trainings differ in nothing but their direction.
     """
-    network, seen = in_float64(nudges.network), []
+    network, measured = in_float64(example.network), []
     length = STEP_LENGTH * float(np.linalg.norm(network.parameters))
     for step in range(STEPS[-1] + 1):
         if step in STEPS:
             answers = forward(network, test.images, on_progress).argmax(axis=1)
-            seen.append((float(np.mean(answers == nudges.label)), float(np.mean(answers == test.labels))))
+            measured.append((float(np.mean(answers == example.label)), float(np.mean(answers == test.labels))))
         gradient = backpropagate(network, *next_batch(step))[-1].flat
         steepness = float(np.linalg.norm(gradient))
         if steepness:
             network.parameters -= gradient * (length / steepness)
-    return seen
+    return measured

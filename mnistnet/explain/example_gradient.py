@@ -165,17 +165,17 @@ def _layer(network: Network, cache: ForwardCache, gradients: Gradients, layer: i
     )
 
 
-def three_ways(nudges: ExampleGradient, layer: int, neuron: int) -> ThreeWays:
+def three_ways(example: ExampleGradient, layer: int, neuron: int) -> ThreeWays:
     """Return the three ways to give neuron `neuron` (from 0) of `layer` (from 1) its wish. Raises UsageError."""
-    if not 1 <= layer <= len(nudges.layers):
+    if not 1 <= layer <= len(example.layers):
         raise UsageError(
-            f"layer {layer}: expected 1 to {len(nudges.layers)}; 1 is the first after the pixels, "
-            f"{len(nudges.layers)} the output"
+            f"layer {layer}: expected 1 to {len(example.layers)}; 1 is the first after the pixels, "
+            f"{len(example.layers)} the output"
         )
-    own = nudges.layers[layer - 1]
+    own = example.layers[layer - 1]
     if not 0 <= neuron < len(own.delta):
         raise UsageError(f"neuron {neuron}: layer {layer} has neurons 0 to {len(own.delta) - 1}")
-    weights, behind = nudges.network.weights[layer - 1][neuron], nudges.behind(layer)
+    weights, behind = example.network.weights[layer - 1][neuron], example.behind(layer)
     bias_nudge, weight_nudges = 0 - own.bias_gradient[neuron], 0 - own.weight_gradient[neuron]
     activation_nudges = 0 - own.delta[neuron] * weights if layer > 1 else None
     reach = None if activation_nudges is None else float(activation_nudges @ weights)

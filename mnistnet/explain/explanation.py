@@ -1,8 +1,8 @@
 """The walkthrough of 3Blue1Brown's "What is backpropagation really doing?", over one network and one digit, as data.
 
-    what the output wishes, three ways to heed one wish, all wishes added up, layer by layer    nudges.py
-    bang for the buck: how sensitive the cost is to each number                                 sensitivity.py
-    only this example, or all of them                                                           averaging.py
+    what the output wishes, three ways for one neuron, all wishes added up, layer by layer    example_gradient.py
+    how sensitive the cost is to each weight and bias                                         sensitivity.py
+    only this example, or all of them                                                         batch_gradient.py
 
 Nothing is computed twice and nothing is computed otherwise than in training: it is all `Network.forward` and
 `Network.backward`.
@@ -28,7 +28,7 @@ from mnistnet.util.arrays import Array
 class Explanation:
     """All that one example has to say about a network, in the order of the video."""
 
-    nudges: ExampleGradient
+    example: ExampleGradient
     three_ways: ThreeWays
     sensitivities: Sensitivities
     averages: BatchGradient
@@ -67,7 +67,7 @@ def explain(
 
 def as_json(explanation: Explanation) -> dict[str, Any]:
     """Return the whole of an explanation as plain values. docs/json.md says what each is."""
-    wished, ways, felt = explanation.nudges, explanation.three_ways, explanation.sensitivities
+    wished, ways, felt = explanation.example, explanation.three_ways, explanation.sensitivities
     return {
         "label": wished.label,
         "prediction": wished.prediction,
@@ -135,5 +135,5 @@ def _averages_as_json(averages: BatchGradient) -> dict[str, Any]:
         "example": asdict(averages.example),
         "batch": asdict(averages.batch),
         "all": asdict(averages.all),
-        "heeded": [asdict(row) for row in averages.heeded],
+        "heeded": [asdict(row) for row in averages.fine_tuning],
     }

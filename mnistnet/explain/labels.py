@@ -1,10 +1,10 @@
-"""An explanation and what it takes to tell it, in words or in a picture: how neurons and weights are called."""
+"""What a report is told about: one example's backward pass, and what its neurons, weights and classes are called."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from mnistnet.explain.explanation import Explanation
+from mnistnet.explain.example_gradient import ExampleGradient, ThreeWays
 from mnistnet.explain.sensitivity import Parameter
 from mnistnet.util.arrays import Array
 
@@ -13,35 +13,37 @@ MAX_ROWS = 16
 
 
 @dataclass(frozen=True)
-class Telling:
-    """An explanation and what it takes to tell it.
+class Subject:
+    """One example's backward pass, and what it takes to tell of it.
 
     - `source`: what the picture is, as a sentence begins. `known`: whether its label is known, or the network's guess.
-    - `names`: of the classes. `top`: how many rows the lists have. `shape`: the image's rows and columns.
+    - `untrained`: whether the network has its first, random weights. `names`: of the classes.
+    - `shape`: the image's rows and columns. `top`: how many rows tables of large layers have.
     """
 
-    explanation: Explanation
+    example: ExampleGradient
+    three_ways: ThreeWays
     source: str
-    known: bool
-    untrained: bool
     names: tuple[str, ...]
-    top: int
     shape: tuple[int, int]
+    known: bool = True
+    untrained: bool = False
+    top: int = 5
 
     @property
     def digit(self) -> str:
-        """The name of the class that the picture wishes to be read as."""
-        return self.names[self.explanation.nudges.label]
+        """The name of the class that the picture should be read as."""
+        return self.names[self.example.label]
 
     @property
     def output(self) -> int:
         """The number of the output layer."""
-        return len(self.explanation.nudges.layers)
+        return len(self.example.layers)
 
     @property
     def quadratic(self) -> bool:
         """Whether the cost is the video's sum of squared differences."""
-        return bool(self.explanation.nudges.network.loss.has_activation_derivative)
+        return bool(self.example.network.loss.has_activation_derivative)
 
     def layer(self, number: int) -> str:
         """Name a layer in a sentence."""

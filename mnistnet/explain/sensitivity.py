@@ -1,4 +1,4 @@
-"""Bang for the buck: how sensitive the cost of one example is to each weight and bias, and proof by nudging them.
+"""How sensitive the cost of one example is to each weight and bias, and proof by nudging them.
 
 An entry of the gradient promises what a small step of that one number does to the cost. Here the step is really
 taken, and the cost computed anew, so that the promise can be checked.
@@ -82,33 +82,33 @@ class Sensitivities:
     shares: tuple[Share, ...]
 
 
-def sensitivities(nudges: ExampleGradient, top: int) -> Sensitivities:
+def sensitivities(example: ExampleGradient, top: int) -> Sensitivities:
     """Return the `top` most and least sensitive weights and biases, each nudged for proof, and all of them counted."""
-    scale = _Scale(nudges)
-    weights = scale.ranked(slice(0, nudges.network.weight_count))
-    biases = scale.ranked(slice(nudges.network.weight_count, None))
+    scale = _Scale(example)
+    weights = scale.ranked(slice(0, example.network.weight_count))
+    biases = scale.ranked(slice(example.network.weight_count, None))
     return Sensitivities(
         most_weights=scale.nudged(weights[::-1][:top]),
         least_weights=scale.nudged(weights[:top]),
         most_biases=scale.nudged(biases[::-1][:top]),
         least_biases=scale.nudged(biases[:top]),
         middle=next(iter(scale.nudged(weights[len(weights) // 2 :][:1])), None),
-        zeros=int(np.count_nonzero(nudges.gradient == 0)),
-        black=int(np.count_nonzero(nudges.inputs == 0)) * nudges.network.layer_sizes[1],
-        shares=_shares(nudges),
+        zeros=int(np.count_nonzero(example.gradient == 0)),
+        black=int(np.count_nonzero(example.inputs == 0)) * example.network.layer_sizes[1],
+        shares=_shares(example),
     )
 
 
 class _Scale:
     """Weighs single parameters, in a copy of the network where each is put back after its nudge."""
 
-    def __init__(self, nudges: ExampleGradient) -> None:
-        self._nudges, self._network = nudges, in_float64(nudges.network)
-        self._sizes = np.abs(nudges.gradient)
+    def __init__(self, example: ExampleGradient) -> None:
+        self._example, self._network = example, in_float64(example.network)
+        self._sizes = np.abs(example.gradient)
         # Below this a change is lost in rounding: of an output, which a squared difference passes on times its root;
         # or of a logarithm, which a cross-entropy subtracts from a number of the order of 1.
         self._noise = ROUNDING * max(
-            nudges.cost, nudges.cost**0.5 if nudges.network.loss.has_activation_derivative else 1
+            example.cost, example.cost**0.5 if example.network.loss.has_activation_derivative else 1
         )
 
     def ranked(self, part: slice) -> npt.NDArray[np.intp]:
@@ -123,20 +123,20 @@ class _Scale:
         return tuple(self._nudge(int(index)) for index in indices)
 
     def _nudge(self, index: int) -> Sensitivity:
-        derivative = float(self._nudges.gradient[index])
+        derivative = float(self._example.gradient[index])
         step = float(-np.sign(derivative) * STEP)
         promised, value = derivative * step, self._network.parameters[index]
         self._network.parameters[index] = value + step
-        measured = cost(self._network, self._nudges) - self._nudges.cost
+        measured = cost(self._network, self._example) - self._example.cost
         self._network.parameters[index] = value
         parameter = parameter_at(self._network.layer_sizes, index)
         return Sensitivity(parameter, derivative, step, promised, measured if abs(promised) > self._noise else None)
 
 
-def cost(network: Network, nudges: ExampleGradient) -> float:
+def cost(network: Network, example: ExampleGradient) -> float:
     """Return what the example costs in a network."""
-    cache = network.forward(nudges.inputs[None], network.forward_cache(1))
-    return float(network.loss.costs(cache.logits, nudges.target[None])[0])
+    cache = network.forward(example.inputs[None], network.forward_cache(1))
+    return float(network.loss.costs(cache.logits, example.target[None])[0])
 
 
 def parameter_at(layer_sizes: tuple[int, ...], index: int) -> Parameter:
@@ -153,9 +153,9 @@ def parameter_at(layer_sizes: tuple[int, ...], index: int) -> Parameter:
     raise IndexError("beyond the last parameter")
 
 
-def _shares(nudges: ExampleGradient) -> tuple[Share, ...]:
-    total, shares = float(nudges.gradient @ nudges.gradient), []
-    for layer, own in enumerate(nudges.layers, 1):
+def _shares(example: ExampleGradient) -> tuple[Share, ...]:
+    total, shares = float(example.gradient @ example.gradient), []
+    for layer, own in enumerate(example.layers, 1):
         for biases, gradient in ((False, own.weight_gradient.ravel()), (True, own.bias_gradient)):
             sizes = np.abs(gradient[gradient != 0])
             shares.append(

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistnet.explain.batch_gradient import STEP_LENGTH
-from mnistnet.explain.labels import MAX_ROWS, Telling, strongest
-from mnistnet.explain.report import ratios, verdict, zero_derivatives
-from mnistnet.explain.sensitivity import STEP, Sensitivity, Share
+from mnistnet.explain import report
+from mnistnet.explain.batch_gradient import BatchGradient
+from mnistnet.explain.explanation import Explanation
+from mnistnet.explain.labels import MAX_ROWS, Subject
+from mnistnet.explain.sensitivity import STEP, Sensitivities, Sensitivity, Share
 from mnistnet.plots import COLOURS, GREY, figure
 from mnistnet.plots.layout import INNER, MARGIN, RADIUS, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
 from mnistnet.util.arrays import Array
-from mnistnet.util.number_format import Unit, short, times, unit
+from mnistnet.util.number_format import Unit, short, unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,41 +34,33 @@ PROOF_ROW = 0.2
 PROMISED, MEASURED = COLOURS[:2]
 BIASES, WEIGHTS = COLOURS[4], COLOURS[5]
 MAX_EXAMPLE_LAYERS = 4  # of a deeper network the last ones are drawn
-APART, LOWEST_LABEL = 22, 9  # per cent on the axes of what comes of heeding one alone
+APART, LOWEST_LABEL = 22, 9  # per cent on the axes of what comes of training on one alone
 ALONE, BATCHES = COLOURS[1], COLOURS[0]
 
 
-def draw_explanation(telling: Telling, path: Path) -> None:
+def draw_explanation(subject: Subject, explanation: Explanation, path: Path) -> None:
     """Draw an explanation as one figure, as tall as it takes. Raises PlotError."""
     with figure(path, WIDTH, WIDTH) as drawing:
-        compose(drawing, telling)
+        compose(drawing, subject, explanation)
 
 
-def compose(drawing: "Figure", telling: Telling) -> Page:
+def compose(drawing: "Figure", subject: Subject, explanation: Explanation) -> Page:
     """Draw an explanation on a figure, and give that its height."""
     page = Page(drawing)
-    sections = (_example_and_wishes, _three_ways, all_wishes, passed_back, bang_for_the_buck, only_this_one)
-    for section in (_head, *sections):
-        section(page, telling)
+    for section in (_head, _example_and_wishes, _three_ways, all_wishes, passed_back):
+        section(page, subject)
+    most_sensitive(page, subject, explanation.sensitivities)
+    only_this_one(page, subject, explanation.averages)
     page.finish()
     return page
 
 
-def _head(page: Page, telling: Telling) -> None:
-    nudges = telling.explanation.nudges
+def _head(page: Page, subject: Subject) -> None:
     page.y += 0.3
-    called = f"the digit {telling.digit}" if telling.digit.isdigit() else f"“{telling.digit}”"
+    called = f"the digit {subject.digit}" if subject.digit.isdigit() else f"“{subject.digit}”"
     page.write(MARGIN, page.y + 0.14, f"What {called} wishes of a network", size=20, weight="bold")
     page.y += 0.45
-    network = nudges.network
-    kind = f"{'-'.join(map(str, network.layer_sizes))}, {network.activation.__name__.lower()}"
-    cost = "the sum of squared differences" if telling.quadratic else "the cross-entropy"
-    page.paragraph(
-        f"{telling.source}; the network is {kind}, with {network.parameters.size:,} weights and biases"
-        f"{', still the first, random ones' if telling.untrained else ''}; the cost is {cost}. "
-        "A nudge is minus a derivative of the cost of this one example: what it wishes. In tables a dot is a number "
-        "too small to show beside the others."
-    )
+    page.paragraph(f"{report.about_picture(subject)} {report.about_network(subject)}")
     x, y = MARGIN + 0.09, page.y + 0.1
     for bright in (0.0, 0.5, 1.0):
         page.neuron(x, y, SMALL, bright)
@@ -77,149 +70,117 @@ def _head(page: Page, telling: Telling) -> None:
     page.arrow(x, y + 0.11, 0, -0.22, colour(1))
     page.write(x + 0.16, y, "should rise", color=GREY)
     page.arrow(x + 1.2, y - 0.11, 0, 0.22, colour(-1))
-    page.write(x + 1.36, y, "should fall: arrows and lines are drawn in proportion", color=GREY)
+    page.write(
+        x + 1.36,
+        y,
+        "should fall (in proportion); a dot: too small to show",
+        color=GREY,
+    )
     page.y += 0.46
 
 
-def _example_and_wishes(page: Page, telling: Telling) -> None:
+def _example_and_wishes(page: Page, subject: Subject) -> None:
     """Show the picture, the answer, and what each output neuron wishes."""
-    nudges = telling.explanation.nudges
+    example = subject.example
     top, right = page.y, MARGIN + DIGIT
     page.heading("1  The example", right=right)
-    page.image(MARGIN, page.y, DIGIT, nudges.inputs.reshape(telling.shape), cmap="gray", vmin=0, vmax=1)
+    page.image(MARGIN, page.y, DIGIT, example.inputs.reshape(subject.shape), cmap="gray", vmin=0, vmax=1)
     page.y += DIGIT + 0.1
-    ink = int(np.count_nonzero(nudges.inputs))
-    page.paragraph(
-        f"{nudges.inputs.size} numbers from 0 (black) to 1 (white), {ink} of them not black. {verdict(telling)} "
-        f"It costs {short(nudges.cost)}.",
-        width=DIGIT,
-    )
+    page.paragraph(f"{report.verdict(subject)} {report.about_cost(subject)}", width=DIGIT)
     bottom, page.y = page.y, top
     left = right + 0.45
     page.heading("2  What the output layer wishes", left=left)
-    page.paragraph(_desired(telling), left=left, width=WIDTH - MARGIN - left)
+    page.paragraph(report.about_wishes(subject), left=left, width=WIDTH - MARGIN - left)
     page.y += 0.08
-    _strip_of_outputs(page, telling, left)
+    _strip_of_outputs(page, subject, left)
     page.y = max(page.y, bottom) + 0.15
 
 
-def _desired(telling: Telling) -> str:
-    own = float(telling.explanation.nudges.wish[telling.explanation.nudges.label])
-    return (
-        f"Output {telling.digit} should be 1, all others 0; each wishes to get there. A neuron that is nearly where it "
-        f"should be wishes little: output {telling.digit} {short(own, '+')}. The longest arrow is the largest wish."
-    )
-
-
-def _strip_of_outputs(page: Page, telling: Telling, left: float) -> None:
-    nudges = telling.explanation.nudges
-    chosen, output = few_outputs(nudges.wish), nudges.layers[-1].activations
-    terms = unit(nudges.cost_terms[chosen])
-    words = unit(nudges.wish) if np.abs(nudges.wish).max() < 0.01 else Unit(0, 4)
+def _strip_of_outputs(page: Page, subject: Subject, left: float) -> None:
+    example = subject.example
+    chosen, output = few_outputs(example.wish), example.layers[-1].activations
+    terms = unit(example.cost_terms[chosen], signed=False)
+    words = unit(example.wish) if np.abs(example.wish).max() < 0.01 else Unit(0, 4)
     rows = [
-        ("desired", [f"{nudges.target[index]:.0f}" for index in chosen]),
-        (f"wish{words.words}", [words(float(nudges.wish[index])) for index in chosen]),
+        ("target", [f"{example.target[index]:.0f}" for index in chosen]),
+        (f"wish{words.words}", [words(float(example.wish[index])) for index in chosen]),
         (
-            f"{'wish squared' if telling.quadratic else 'cost'}{terms.words}",
-            [terms.plain(float(nudges.cost_terms[index])) for index in chosen],
+            f"{'wish squared' if subject.quadratic else 'cost'}{terms.words}",
+            [terms(float(example.cost_terms[index])) for index in chosen],
         ),
     ]
-    names = [telling.names[index][:10] for index in chosen]
-    page.strip(left, names, brightness(output)[chosen], output[chosen], nudges.wish[chosen], rows)
+    names = [subject.names[index][:10] for index in chosen]
+    page.strip(left, names, brightness(output)[chosen], output[chosen], example.wish[chosen], rows)
     if len(chosen) < len(output):
         page.paragraph(f"... and {len(output) - len(chosen)} more outputs", left=left)
 
 
-def _three_ways(page: Page, telling: Telling) -> None:
+def _three_ways(page: Page, subject: Subject) -> None:
     """Draw the three ways to give one neuron what it wishes."""
-    ways = telling.explanation.three_ways
-    word = "lower" if ways.bias_nudge < 0 else "raise"
-    name = telling.neuron(ways.layer, ways.neuron)
-    page.heading(f"3  Three ways to {word} one neuron: {name}")
+    ways = subject.three_ways
+    page.heading(f"3  {report.title_of_three_ways(subject)}")
     top = page.y
     left = MARGIN
-    page.write(left, page.y + 0.08, f"(a) {word} its bias", weight="bold", size=9.5)
+    page.write(left, page.y + 0.08, "(a) the bias", weight="bold", size=9.5)
     page.y += 0.25
-    page.paragraph(_sum(telling), left, 2.45)
+    page.paragraph(report.about_sum(subject), left, 2.45)
     if ways.bias_nudge:
-        _reach_of_each_way(page, telling, left)
+        _reach_of_each_way(page, subject, left)
     bottom = page.y
     if ways.bias_nudge:
         for column, draw in enumerate((_by_weights, _by_activations)):
             page.y = top
-            draw(page, telling, MARGIN + 2.85 + column * 3.5)
+            draw(page, subject, MARGIN + 2.85 + column * 3.5)
             bottom = max(bottom, page.y)
     page.y = bottom + 0.2
 
 
-def _sum(telling: Telling) -> str:
-    ways = telling.explanation.three_ways
-    text = (
-        "Its activation is a function of a weighted sum: weights times activations, plus a bias. For that sum, and so "
-        f"for its bias, it wishes {short(ways.bias_nudge, '+') if ways.bias_nudge else 'nothing'}"
-    )
-    if not ways.bias_nudge:
-        return f"{text}: its slope is zero. No nudge of any kind would help it, for this example at least."
-    return minus(f"{text}: its wish times the slopes on the way.")
-
-
-def _reach_of_each_way(page: Page, telling: Telling, left: float) -> None:
+def _reach_of_each_way(page: Page, subject: Subject, left: float) -> None:
     """Draw how far each way leads."""
-    ways = telling.explanation.three_ways
-    bias, weights, _ = ways.reach
-    page.write(left, page.y + 0.08, "How far each way alone moves the sum:", size=9)
-    page.y += 0.3
+    ways = subject.three_ways
+    page.y += 0.12
     largest = max(abs(reach) for reach in ways.reach if reach is not None)
     for name, reach in zip(("bias", "weights", "activations"), ways.reach, strict=True):
         page.write(left, page.y, name, size=8)
         if reach is None:
-            page.write(left + 0.8, page.y, "closed", size=8, color=GREY)
+            page.write(left + 0.8, page.y, "not possible", size=8, color=GREY)
         else:
             length = abs(reach) / largest
             page.bar(left + 0.8, page.y, 0.9 * length, colour(reach))
             page.write(left + 0.86 + 0.9 * length, page.y, minus(short(reach, "+")), size=8)
         page.y += 0.24
     page.y += 0.02
-    page.paragraph(f"All weights together do {times(weights / bias)} times as much as the bias.", left, 2.45)
+    page.paragraph(report.about_reach(subject), left, 2.45)
 
 
-def _by_weights(page: Page, telling: Telling, left: float) -> None:
+def _by_weights(page: Page, subject: Subject, left: float) -> None:
     """Draw the second way: lines as thick as the nudge of each weight."""
-    ways = telling.explanation.three_ways
-    page.write(left, page.y + 0.08, "(b) change its weights", weight="bold", size=9.5)
+    ways = subject.three_ways
+    page.write(left, page.y + 0.08, "(b) the weights", weight="bold", size=9.5)
     page.y += 0.25
+    page.paragraph(report.about_weights(subject), left, 3.1)
     if ways.layer == 1:
-        page.paragraph(
-            "in proportion to the pixels behind them: the picture itself, "
-            f"{'added' if ways.bias_nudge > 0 else 'taken away'}, at most "
-            f"{minus(short(float(ways.weight_nudges[strongest(ways.weight_nudges, 1)[0]]), '+'))}.",
-            left,
-            3.1,
-        )
         largest = float(np.abs(ways.weight_nudges).max()) or 1.0
-        page.signed_image(left, page.y, DIGIT, ways.weight_nudges.reshape(telling.shape), largest)
+        page.signed_image(left, page.y, DIGIT, ways.weight_nudges.reshape(subject.shape), largest)
         page.y += DIGIT
         return
-    together = "fire together wire together" if ways.bias_nudge > 0 else "should not fire together are unwired"
-    page.paragraph(f"in proportion to the activations behind them: neurons that {together}.", left, 3.1)
-    _fan(page, telling, left, ways.weight_nudges, ways.weight_nudges, "activation", ways.behind)
+    _fan(page, subject, left, ways.weight_nudges, ways.weight_nudges, "activation", ways.behind)
 
 
-def _by_activations(page: Page, telling: Telling, left: float) -> None:
-    """Draw the third way: lines as thick as the weights, and arrows at the neurons behind."""
-    ways = telling.explanation.three_ways
-    page.write(left, page.y + 0.08, "(c) change the activations behind it", weight="bold", size=9.5)
+def _by_activations(page: Page, subject: Subject, left: float) -> None:
+    """Draw the third way: lines as thick as the weights, and arrows at the neurons in the layer before."""
+    ways = subject.three_ways
+    page.write(left, page.y + 0.08, "(c) the activations in the layer before", weight="bold", size=9.5)
     page.y += 0.25
+    page.paragraph(report.about_activations(subject), left, 3.1)
     if ways.activation_nudges is None:
-        page.paragraph("Closed here: they are the pixels, and the picture is given.", left, 3.1)
         return
-    page.paragraph("in proportion to its weights: a wish, passed on to the layer before.", left, 3.1)
-    _fan(page, telling, left, ways.activation_nudges, ways.weights, "weight", ways.weights, arrows=True)
+    _fan(page, subject, left, ways.activation_nudges, ways.weights, "weight", ways.weights, arrows=True)
 
 
 def _fan(
     page: Page,
-    telling: Telling,
+    subject: Subject,
     left: float,
     nudges: Array,
     lines: Array,
@@ -228,8 +189,8 @@ def _fan(
     *,
     arrows: bool = False,
 ) -> None:
-    """Draw the neurons behind one neuron, with their nudges, and lines to it as thick as some numbers are large."""
-    ways = telling.explanation.three_ways
+    """Draw the neurons before one neuron with their nudges, and lines to it as thick as some numbers are large."""
+    ways = subject.three_ways
     chosen, words, bright = few(nudges), unit(nudges), brightness(ways.behind)
     thickest, largest = float(np.abs(lines).max()) or 1.0, float(np.abs(nudges).max()) or 1.0
     start, end = left + 1.95, left + 2.94
@@ -239,10 +200,10 @@ def _fan(
         page.write(left + 1.66, page.y + 0.07, f"in {words.name}", size=7.5, color=GREY)
     page.y += 0.27
     heart = page.y + PITCH * (len(chosen) - 1) / 2
-    own = brightness(telling.explanation.nudges.layers[ways.layer - 1].activations)[ways.neuron]
+    own = brightness(subject.example.layers[ways.layer - 1].activations)[ways.neuron]
     for row, index in enumerate(chosen):
         y, line, nudge = page.y + row * PITCH, float(lines[index]), float(nudges[index])
-        page.write(left, y, telling.neuron(ways.layer - 1, index), size=8)
+        page.write(left, y, subject.neuron(ways.layer - 1, index), size=8)
         page.write(left + 0.95, y, minus(f"{numbers[index]:{'+' if arrows else ''}.2f}"), ha="right", size=8)
         page.write(left + 1.62, y, minus(words(nudge)), ha="right", size=8, weight="bold", color=colour(nudge))
         width = 4.5 * abs(line) / thickest
@@ -255,34 +216,28 @@ def _fan(
         if arrows:
             length = 0.21 * nudge / largest
             page.arrow(start - 0.17, y + length / 2, 0, -length, colour(nudge))
-    page.neuron(end + 0.08, heart, RADIUS, float(own), telling.neuron(ways.layer, ways.neuron).split()[-1][:5])
+    page.neuron(end + 0.08, heart, RADIUS, float(own), subject.neuron(ways.layer, ways.neuron).split()[-1][:5])
     page.y += PITCH * len(chosen)
     if len(nudges) > MAX_ROWS:
         page.write(left, page.y, f"... and {len(nudges) - len(chosen):,} more", size=8, color=GREY)
         page.y += 0.2
 
 
-def all_wishes(page: Page, telling: Telling) -> None:
+def all_wishes(page: Page, subject: Subject) -> None:
     """Draw the table of wishes, neuron by output, its sums, and what becomes of them."""
-    nudges = telling.explanation.nudges
+    example = subject.example
     page.heading("4  All wishes added up, and passed back")
-    if nudges.wishes is None:
-        page.paragraph("Behind the output layer are the pixels, and they are given: no wish is passed on.")
+    if example.wishes is None:
         return
-    page.paragraph(
-        f"Every output has its own idea of what should happen to {telling.layer(telling.output - 1)}, in proportion to "
-        "its weights and to how far it is off. A column is what one output wishes; the sum of a row is what all of "
-        "them together wish of that neuron, its nudge. Times the slope of the neuron's function it is the nudge for "
-        "its bias."
-    )
+    page.paragraph(f"{report.about_votes(subject)} {report.about_hidden_layer(subject, subject.output - 1)}")
     page.y += 0.36
-    _table_of_wishes(page, telling, nudges.wishes)
+    _table_of_wishes(page, subject, example.wishes)
     page.y += 0.2
 
 
-def _table_of_wishes(page: Page, telling: Telling, wishes: Array) -> None:
-    layer = telling.output - 1
-    own = telling.explanation.nudges.layers[layer - 1]
+def _table_of_wishes(page: Page, subject: Subject, wishes: Array) -> None:
+    layer = subject.output - 1
+    own = subject.example.layers[layer - 1]
     assert own.nudges is not None
     assert own.slopes is not None
     rows, columns = few(own.nudges), few_outputs(np.abs(wishes).max(axis=0))
@@ -291,7 +246,7 @@ def _table_of_wishes(page: Page, telling: Telling, wishes: Array) -> None:
     wide = min(0.56, (INNER - NAME - SUM - 2 * SIDEWAYS - 1.55) / len(columns))
     page.write(MARGIN, top - 0.1, words.words.strip(" ()"), size=7.5, color=GREY)
     for number, column in enumerate(columns):
-        name = f"out {telling.names[column]}" if len(telling.names[column]) < 3 else telling.names[column][:6]
+        name = f"out {subject.names[column]}" if len(subject.names[column]) < 3 else subject.names[column][:6]
         page.write(left + (number + 0.5) * wide, top - 0.1, name, ha="center", size=8, weight="bold")
     page.cells(
         left,
@@ -312,7 +267,7 @@ def _table_of_wishes(page: Page, telling: Telling, wishes: Array) -> None:
     page.canvas.plot([middle, middle], [top, top + TABLE_ROW * len(rows)], color=GREY, linewidth=0.6)
     for number, index in enumerate(rows):
         y, nudge, bias = top + (number + 0.5) * TABLE_ROW, float(own.nudges[index]), 0 - float(own.delta[index])
-        page.write(MARGIN, y, telling.neuron(layer, index), size=8)
+        page.write(MARGIN, y, subject.neuron(layer, index), size=8)
         page.write(left - 0.27, y, f"{own.activations[index]:.2f}", ha="right", size=7.5, color=GREY)
         page.neuron(left - 0.14, y, SMALL, float(bright[index]))
         page.write(edge + SUM - 0.1, y, minus(words(nudge)), ha="right", size=8, weight="bold", color=colour(nudge))
@@ -329,28 +284,25 @@ def _table_of_wishes(page: Page, telling: Telling, wishes: Array) -> None:
         page.paragraph(f"... and {' and '.join(left_out)}, which count in the sums all the same")
 
 
-def passed_back(page: Page, telling: Telling) -> None:
+def passed_back(page: Page, subject: Subject) -> None:
     """Draw the nudges of the hidden layers before, and the first weights' as images."""
-    before = range(telling.output - 2, 0, -1)
+    before = range(subject.output - 2, 0, -1)
     for layer in before[:MAX_LAYER_STRIPS]:
-        _layer(page, telling, layer)
+        _layer(page, subject, layer)
     if len(before) > MAX_LAYER_STRIPS:
         page.paragraph(f"... and so on, through {len(before) - MAX_LAYER_STRIPS:,} more hidden layers.")
-    _first_weights(page, telling)
+    _first_weights(page, subject)
 
 
-def _layer(page: Page, telling: Telling, layer: int) -> None:
-    own = telling.explanation.nudges.layers[layer - 1]
+def _layer(page: Page, subject: Subject, layer: int) -> None:
+    own = subject.example.layers[layer - 1]
     assert own.nudges is not None
     assert own.slopes is not None
-    page.paragraph(
-        f"The same once more, one layer back: the nudges of {telling.layer(layer)} add up what the neurons of "
-        f"{telling.layer(layer + 1)} wish, each in proportion to its weight and to the nudge for its own bias."
-    )
+    page.paragraph(report.about_hidden_layer(subject, layer))
     rows, words, biases = few(own.nudges), unit(own.nudges), unit(own.delta)
     page.strip(
         MARGIN,
-        [telling.neuron(layer, index) for index in rows],
+        [subject.neuron(layer, index) for index in rows],
         brightness(own.activations)[rows],
         own.activations[rows],
         own.nudges[rows],
@@ -365,22 +317,20 @@ def _layer(page: Page, telling: Telling, layer: int) -> None:
     page.y += 0.12
 
 
-def _first_weights(page: Page, telling: Telling) -> None:
+def _first_weights(page: Page, subject: Subject) -> None:
     """Draw the nudges for the first weights, an image for each neuron: the picture times one number."""
-    nudges = telling.explanation.nudges
-    own = nudges.layers[0]
+    example = subject.example
+    own = example.layers[0]
     chosen = few(own.delta)
-    loudest = strongest(own.delta, 1)[0]
-    black, pixels = int(np.count_nonzero(nudges.inputs == 0)), nudges.inputs.size
-    page.paragraph(
-        f"And so down to the first weights: {pixels} for each neuron of {telling.layer(1)}, one for each pixel. Their "
-        "nudges are the picture itself, times the nudge for the neuron's bias: most for "
-        f"{telling.neuron(1, loudest)}, {minus(short(0 - float(own.delta[loudest]), '+'))} where the picture is white. "
-        f"The {black} black pixels bring nothing: {telling.explanation.sensitivities.black:,} of the "
-        f"{own.weight_gradient.size:,} first weights get no nudge from this picture. All images are on one scale."
-    )
+    page.paragraph(report.about_first_weights(subject))
     largest, words = float(np.abs(own.weight_gradient).max()) or 1.0, unit(own.delta)
-    page.write(MARGIN, page.y + 0.06, f"weight nudges of a white pixel{words.words}", size=8, color=GREY)
+    page.write(
+        MARGIN,
+        page.y + 0.06,
+        f"the nudge for the weight of a white pixel{words.words}; all images on one scale",
+        size=8,
+        color=GREY,
+    )
     page.y += 0.18
     gap = 0.12
     side = (INNER - gap * (IMAGES - 1)) / IMAGES
@@ -390,42 +340,38 @@ def _first_weights(page: Page, telling: Telling) -> None:
             page.y += side + 0.3
         x = MARGIN + column * (side + gap)
         nudge = 0 - float(own.delta[index])
-        page.write(x, page.y + 0.1, telling.neuron(1, index), size=8)
+        page.write(x, page.y + 0.1, subject.neuron(1, index), size=8)
         page.write(x + side, page.y + 0.1, minus(words(nudge)), ha="right", size=8, weight="bold", color=colour(nudge))
-        page.signed_image(x, page.y + 0.2, side, (0 - own.weight_gradient[index]).reshape(telling.shape), largest)
+        page.signed_image(x, page.y + 0.2, side, (0 - own.weight_gradient[index]).reshape(subject.shape), largest)
     page.y += side + 0.3
     if len(own.delta) > len(chosen):
         page.paragraph(f"... and {len(own.delta) - len(chosen):,} more neurons")
     page.y += 0.2
 
 
-def bang_for_the_buck(page: Page, telling: Telling) -> None:
+def most_sensitive(page: Page, subject: Subject, felt: Sensitivities) -> None:
     """Draw how sensitive the cost is to the parameters of each layer, and that the gradient tells the truth."""
-    felt, size = telling.explanation.sensitivities, telling.explanation.nudges.gradient.size
-    page.heading("5  Bang for the buck")
-    text = (
-        f"All {size:,} derivatives together are the gradient of this example's cost; the size of each says how much "
-        f"bang you get for your buck. {ratios(telling)} {zero_derivatives(telling)}"
-    )
-    page.paragraph(text.replace("->", "→"))
+    page.heading("5  Which weights and biases matter most")
+    page.paragraph(report.about_gradient(subject, felt))
     if not felt.most_weights and not felt.most_biases:
         return
+    page.paragraph(report.about_proof())
     top = page.y
-    _proof(page, telling)
+    _proof(page, subject, felt)
     bottom, page.y = page.y, top
-    _ridges(page, telling, bottom - top - 0.8)
+    _ridges(page, subject, felt, bottom - top - 0.8)
     page.y = max(bottom, page.y) + 0.2
 
 
-def _ridges(page: Page, telling: Telling, room: float) -> None:
+def _ridges(page: Page, subject: Subject, felt: Sensitivities, room: float) -> None:
     """Draw how derivatives' sizes are distributed, a ridge for each layer's weights and one for its biases."""
-    shares = [share for share in telling.explanation.sensitivities.shares if share.count > share.zeros]
+    shares = [share for share in felt.shares if share.count > share.zeros]
     shares = shares[-2 * MAX_RIDGE_LAYERS :]
     page.write(MARGIN, page.y + 0.08, "Sizes of the derivatives that are not zero", weight="bold", size=9.5)
     page.y += 0.28
     page.write(MARGIN, page.y, "how many, and their part of the gradient's squared length", size=8, color=GREY)
     page.y += 0.12
-    sizes = [_sizes(telling, share) for share in shares]
+    sizes = [_sizes(subject, share) for share in shares]
     low = max(floor(log10(min(float(each.min()) for each in sizes))), -20)
     high = max(low, floor(log10(max(float(each.max()) for each in sizes)))) + 1
     ridge = min(TALLEST, max(LOWEST, room / len(shares)))
@@ -441,7 +387,7 @@ def _ridges(page: Page, telling: Telling, room: float) -> None:
         axes.plot(np.log10(share.middle), base + 0.04, "v", color="black", markersize=4)
         y = page.y + height - base - ridge * 0.5 - 0.06
         kind = "biases" if share.biases else "weights"
-        page.write(MARGIN, y, f"{kind}, {telling.layer(share.layer).removeprefix('the ')}", size=8, weight="bold")
+        page.write(MARGIN, y, f"{kind}, {subject.layer(share.layer).removeprefix('the ')}", size=8, weight="bold")
         counted = f"{share.count - share.zeros:,} of {share.count:,}; {100 * share.share:.0f} %"
         page.write(MARGIN, y + 0.15, counted, size=8, color=GREY)
     axes.set(xlim=(low, high), ylim=(0, height), yticks=[])
@@ -455,30 +401,30 @@ def _ridges(page: Page, telling: Telling, room: float) -> None:
     page.y += 0.1
 
 
-def _sizes(telling: Telling, share: Share) -> Array:
+def _sizes(subject: Subject, share: Share) -> Array:
     """Return how large the derivatives of a layer's weights or biases are, those that are zero aside."""
-    own = telling.explanation.nudges.layers[share.layer - 1]
+    own = subject.example.layers[share.layer - 1]
     sizes: Array = np.abs(own.bias_gradient if share.biases else own.weight_gradient.ravel())
     found: Array = sizes[sizes != 0]
     return found
 
 
-def _proof(page: Page, telling: Telling) -> None:
+def _proof(page: Page, subject: Subject, felt: Sensitivities) -> None:
     """Draw for the most and the least sensitive what their derivatives promise, and what a real nudge does."""
-    felt, left = telling.explanation.sensitivities, MARGIN + 4.75
+    left = MARGIN + 4.75
     groups: list[tuple[str, Sequence[Sensitivity]]] = [
         ("most sensitive weights", felt.most_weights),
         ("least sensitive weights, zeros aside", felt.least_weights),
         ("most sensitive biases", felt.most_biases),
         ("least sensitive biases, zeros aside", felt.least_biases),
     ]
-    page.write(left, page.y + 0.08, f"Is that true? Each was really nudged by {STEP}", weight="bold", size=9.5)
+    page.write(left, page.y + 0.08, f"Change of the cost for a nudge of {STEP}", weight="bold", size=9.5)
     page.y += 0.28
     right = WIDTH - MARGIN
     page.write(right - 0.95, page.y, "promised", ha="right", size=8, color=GREY)
     page.write(right, page.y, "measured", ha="right", size=8, color=GREY)
     page.y += 0.1
-    shown = [(name, list(entries[: min(MAX_ENTRIES, telling.top)])) for name, entries in groups if entries]
+    shown = [(name, list(entries[: min(MAX_ENTRIES, subject.top)])) for name, entries in groups if entries]
     changes = [abs(value) for _, entries in shown for entry in entries for value in _changes(entry)]
     low = max(floor(log10(min(changes))), -26)
     high = max(low, floor(log10(max(changes)))) + 1
@@ -499,7 +445,7 @@ def _proof(page: Page, telling: Telling) -> None:
             )
         for entry in entries:
             y = page.y + PROOF_ROW / 2
-            page.write(left, y, telling.parameter(entry.parameter).replace("->", "→"), size=8)
+            page.write(left, y, subject.parameter(entry.parameter).replace("->", "→"), size=8)
             page.canvas.plot([start, end], [y, y], color="#DDDDDD", linewidth=0.6, zorder=1)
             page.canvas.plot(place(entry.promised), y, "D", markersize=6, color=PROMISED, markerfacecolor="white")
             page.write(right - 0.95, y, minus(short(entry.promised)), ha="right", size=8)
@@ -515,7 +461,7 @@ def _proof(page: Page, telling: Telling) -> None:
     page.write(
         left,
         page.y,
-        "change of the cost; diamond: promised, derivative times nudge; dot: measured",
+        "diamond: promised, derivative times nudge; dot: measured",
         size=7.5,
         color=GREY,
     )
@@ -528,28 +474,23 @@ def _changes(entry: Sensitivity) -> Iterator[float]:
         yield entry.measured
 
 
-def only_this_one(page: Page, telling: Telling) -> None:
-    """Draw this example beside the others, and what comes of heeding it alone."""
-    averages = telling.explanation.averages
+def only_this_one(page: Page, subject: Subject, averages: BatchGradient) -> None:
+    """Draw this example beside the others, and what comes of training on it alone."""
     page.heading("6  Only this example, or all of them")
-    page.paragraph(
-        "Other pictures wish something else. What this one wishes of a few weights and biases, what the first training "
-        f"images wish, and the average over {averages.all.examples:,} training images, which is minus the gradient of "
-        "their cost (colours: each row for itself); and which way it all goes together."
-    )
+    page.paragraph(f"{report.about_examples(averages)} {report.about_angles(averages)}")
     top = page.y
-    _examples(page, telling)
+    _examples(page, subject, averages)
     bottom, page.y = page.y, top
-    _angles(page, telling)
+    _angles(page, averages)
     page.y = max(bottom, page.y) + 0.1
-    _heeded(page, telling)
+    _fine_tuning(page, subject, averages)
+    page.paragraph(report.about_training())
 
 
-def _examples(page: Page, telling: Telling) -> None:
+def _examples(page: Page, subject: Subject, averages: BatchGradient) -> None:
     """Draw the video's table: parameters by examples, and the average."""
-    averages = telling.explanation.averages
     parameters = averages.parameters[: 3 * MAX_EXAMPLE_LAYERS]
-    names = [telling.names[label][:6] for label in averages.labels]
+    names = [subject.names[label][:6] for label in averages.labels]
     columns = [f"this {names[0]}"[:8], *names[1:]]
     values, words = averages.nudges[: len(parameters)], unit([*averages.nudges.ravel(), *averages.average], 4)
     wide, left = 0.58, MARGIN + 1.42
@@ -566,7 +507,7 @@ def _examples(page: Page, telling: Telling) -> None:
     page.cells(left, page.y, values / largest, texts, (wide, 0.25))
     page.cells(edge, page.y, means / largest, [[words(float(value))] for (value,) in means], (0.72, 0.25))
     for parameter in parameters:
-        page.write(MARGIN, page.y + 0.125, telling.parameter(parameter).replace("->", "→"), size=8)
+        page.write(MARGIN, page.y + 0.125, subject.parameter(parameter).replace("->", "→"), size=8)
         page.y += 0.25
     if len(averages.parameters) > len(parameters):
         page.y += 0.1
@@ -574,9 +515,8 @@ def _examples(page: Page, telling: Telling) -> None:
         page.y += 0.1
 
 
-def _angles(page: Page, telling: Telling) -> None:
+def _angles(page: Page, averages: BatchGradient) -> None:
     """Draw the directions of this example and of a mini-batch, against the average's."""
-    averages = telling.explanation.averages
     x, y, length = WIDTH - MARGIN - 1.55, page.y + 1.45, 1.1
     rim = np.radians(np.linspace(0, 180, 91))
     page.canvas.plot(x + length * np.cos(rim), y - length * np.sin(rim), color="#CCCCCC", linewidth=0.8)
@@ -591,7 +531,7 @@ def _angles(page: Page, telling: Telling) -> None:
         page.write(x + 1.17 * length * across, y - 1.13 * length * up, f"{degrees}°", ha="center", size=7.5, color=GREY)
     page.write(x, y - 1.43, "directions", ha="center", weight="bold")
     rows = [(averages.all, f"average of {averages.all.examples:,}", "black", "o", 1.0)]
-    if averages.batch.examples < averages.all.examples:
+    if report.has_batch(averages):
         rows.append((averages.batch, f"{averages.batch.examples} at random", BATCHES, "s", 0.82))
     rows.append((averages.example, "this example", ALONE, "D", 0.64))
     page.y = y + 0.2
@@ -608,23 +548,16 @@ def _angles(page: Page, telling: Telling) -> None:
     page.y += 0.1
 
 
-def _heeded(page: Page, telling: Telling) -> None:
-    """Draw what becomes of answers and accuracy, step by step, heeding this example alone or mini-batches."""
-    averages = telling.explanation.averages
-    rows, first, last = averages.heeded, averages.heeded[0], averages.heeded[-1]
-    page.paragraph(
-        f"What if we listened to this picture alone? In {last.steps} steps for it and nobody else, the share of test "
-        f"images called {telling.digit} goes from {100 * first.alone_share:.1f} % to {100 * last.alone_share:.1f} %, "
-        f"and accuracy from {100 * first.alone_accuracy:.1f} % to {100 * last.alone_accuracy:.1f} %. Beside it, as "
-        f"many steps for mini-batches of {averages.batch.examples}; each step is {100 * STEP_LENGTH:g} % of the length "
-        "of all weights and biases."
-    )
+def _fine_tuning(page: Page, subject: Subject, averages: BatchGradient) -> None:
+    """Draw answers and accuracy, step by step, of training on this example alone or on mini-batches."""
+    rows = averages.fine_tuning
+    page.paragraph(report.about_fine_tuning(subject, averages))
     page.y += 0.22
     steps = np.arange(len(rows))
     half = (INNER - 0.9) / 2
     for column, (title, alone, batches) in enumerate(
         (
-            (f"test images called {telling.digit} (%)", "alone_share", "batches_share"),
+            (f"test images called {subject.digit} (%)", "alone_share", "batches_share"),
             ("test images read right (%)", "alone_accuracy", "batches_accuracy"),
         )
     ):

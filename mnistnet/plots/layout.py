@@ -5,6 +5,7 @@ Whatever is drawn moves the page's `y` down, and in the end the page is as tall 
 all others, has inches for units too, so that circles are round and nothing depends on how much there is to show.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ MAX_OUTPUTS = 10
 REACH = 0.62  # of the longest arrow of a strip
 GUTTER = 0.78  # at the left of a strip, for what its numbers are called
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue light; 0.18 looks halfway to white
+MINUS = re.compile(r"(?<![\w-])-(?=[\d.])")
 SHAFT, HEAD = 0.045, 0.1  # of an arrow: half the width of its shaft, length and half the width of its head
 
 
@@ -106,7 +108,8 @@ class Page:
         self.canvas.text(x, y, text, **options | style)
 
     def paragraph(self, text: str, left: float = MARGIN, width: float = INNER, size: float = 9.0) -> None:
-        """Write text broken into lines, and leave `y` below."""
+        """Write text broken into lines, its signs as in print, and leave `y` below."""
+        text = MINUS.sub("−", text.replace("->", "→")).replace(" %", "\u00a0%")
         for line in broken(text, size, width):
             self.write(left, self.y + LINE / 2, line, size=size)
             self.y += LINE * size / 9
@@ -199,7 +202,7 @@ def broken(text: str, size: float, width: float) -> list[str]:
     from matplotlib.textpath import text_to_path
 
     font, lines = FontProperties(family="DejaVu Sans", size=size), [""]
-    for word in text.split():
+    for word in text.split(" "):  # not at spaces that must not break
         longer = f"{lines[-1]} {word}".strip()
         wide, _, _ = text_to_path.get_text_width_height_descent(longer, font, ismath=False)
         if wide > 72 * width and lines[-1]:

@@ -1,7 +1,7 @@
 """Numbers as people read them, in a terminal and in figures: few digits, and one unit for all of a table."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, log10
 
 UNITS = {
@@ -14,13 +14,16 @@ UNITS = {
     -12: "trillionths",
 }
 
+MAX_DECIMALS = 6
+
 
 @dataclass(frozen=True)
 class Unit:
-    """A power of ten in which a column of numbers is short."""
+    """A power of ten in which a column of numbers is short. `signed`: numbers above 0 are written with a plus."""
 
     exponent: int
     decimals: int
+    signed: bool = True
 
     @property
     def name(self) -> str:
@@ -33,25 +36,30 @@ class Unit:
         return f" (in {self.name})" if self.name else ""
 
     def __call__(self, value: float) -> str:
-        """Return a number in this unit with its sign; "0" is zero, "." what is too small to be seen beside others."""
+        """Return a number in this unit; "0" is zero, "." what is too small to be seen beside others."""
         if value == 0:
             return "0"
-        text = f"{value / 10.0**self.exponent:+.{self.decimals}f}"
+        text = f"{value / 10.0**self.exponent:{'+' if self.signed else ''}.{self.decimals}f}"
         return text if text.strip("+-0.") else "."
 
-    def plain(self, value: float) -> str:
-        """Return a number that is not negative in this unit, without a sign."""
-        return self(value).lstrip("+")
 
-
-def unit(values: Iterable[float], digits: int = 3) -> Unit:
+def unit(values: Iterable[float], digits: int = 3, *, signed: bool = True) -> Unit:
     """Return the unit in which the largest of some numbers has so many digits."""
     top = max((abs(float(value)) for value in values), default=0.0)
     if top == 0:
-        return Unit(0, digits - 1)
+        return Unit(0, digits - 1, signed)
     magnitude = floor(log10(top))
     exponent = 3 * (magnitude // 3)
-    return Unit(exponent, max(0, digits - 1 - (magnitude - exponent)))
+    return Unit(exponent, max(0, digits - 1 - (magnitude - exponent)), signed)
+
+
+def finer(coarse: Unit, values: Iterable[float], digits: int = 3) -> Unit:
+    """Return the same unit with more decimals, so that the largest of some smaller numbers has so many digits."""
+    top = max((abs(float(value)) for value in values), default=0.0)
+    if top == 0:
+        return coarse
+    needed = digits - 1 - floor(log10(top)) + coarse.exponent
+    return replace(coarse, decimals=max(coarse.decimals, min(needed, MAX_DECIMALS)))
 
 
 def short(value: float, sign: str = "") -> str:

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.errors import DivergedError, ImageError, MnistnetError, UsageError
+from mnistnet.explain.report import step_titles
+from mnistnet.inference.classifier import Classifier
 from mnistnet.web import fine_tune, messages, views
 from mnistnet.web.demo_model import DemoModel
 from mnistnet.web.sessions import ForgottenError, Sessions
@@ -98,6 +100,7 @@ class Api:
             "labels": list(self._exhibit.classifier.labels),
             "judges": len(self._exhibit.judges),
             "batch": fine_tune.BATCH,
+            "steps": step_titles(len(network.weights)),
         }
 
     def draw(self, message: messages.Draw) -> dict[str, Any]:
@@ -113,10 +116,12 @@ class Api:
         if (message.picture is None) == (message.pixels is None):
             raise UsageError("expected either picture or pixels")
         pixels = self._seen(message.picture) if message.pixels is None else _image(message.pixels)
+        return {"pixels": pixels.tobytes(), **views.think(self._classifier(message.session), pixels)}
+
+    def _classifier(self, session: str | None) -> Classifier:
+        """Return the visitor's own copy, or the original."""
         classifier = self._exhibit.classifier
-        if message.session is not None:
-            classifier = classifier.with_network(self._sessions.network(message.session))
-        return {"pixels": pixels.tobytes(), **views.think(classifier, pixels)}
+        return classifier if session is None else classifier.with_network(self._sessions.network(session))
 
     def _seen(self, picture: bytes | None) -> npt.NDArray[np.uint8]:
         # One at a time: a large picture takes a few hundred MB while it is decoded.
@@ -126,8 +131,8 @@ class Api:
 
     def wish(self, message: messages.Wish) -> dict[str, Any]:
         """Return the backward pass."""
-        network = self._sessions.network(message.session)
-        return views.look_back(network, _image(message.pixels), message.label, message.neuron)
+        classifier = self._classifier(message.session)
+        return views.look_back(classifier, _image(message.pixels), message.label, message.neuron)
 
     def judge(self, message: messages.Judge) -> dict[str, Any]:
         """Return how good the visitor's network is."""

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnistnet.explain.example_gradient import ExampleGradient, as_inputs, of_example, three_ways
+from mnistnet.explain.example_gradient import ExampleGradient, ThreeWays, as_inputs, of_example, three_ways
+from mnistnet.explain.labels import Subject
+from mnistnet.explain.report import backward_steps
 from mnistnet.inference.classifier import Classifier
-from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 
 MAX_NEURONS = 16  # neurons of a layer that are shown, as many as the video's layers have
@@ -62,28 +63,32 @@ def _strongest_pixels(values: Array) -> list[list[list[float]]]:
 
 
 def look_back(
-    network: Network, pixels: npt.NDArray[np.uint8], label: int, neuron: tuple[int, int] | None
+    classifier: Classifier, pixels: npt.NDArray[np.uint8], label: int, neuron: tuple[int, int] | None
 ) -> dict[str, Any]:
     """Return the backward pass for an image that should be read as `label`. Raises UsageError and DivergedError.
 
     `neuron` (layer from 1, neuron from 0; None: the label's output) is the one whose three ways are told. Of the
     layers only the neurons that `think` shows are in it. `passed[l - 1]` has a row for each of those of layer l + 1,
     with what it wishes of each of those of layer l: the last of these is what `explain` calls `wishes`, transposed.
+    `steps` are the sections that tell the pass, one for each step of the page.
     """
-    nudges = of_example(network, pixels, label)
-    rows = [shown(own.activations) for own in nudges.layers[:-1]] + [np.arange(network.layer_sizes[-1])]
-    layer, index = neuron or (len(nudges.layers), label)
+    network = classifier.network
+    example = of_example(network, pixels, label)
+    rows = [shown(own.activations) for own in example.layers[:-1]] + [np.arange(network.layer_sizes[-1])]
+    ways = three_ways(example, *(neuron or (len(example.layers), label)))
+    subject = Subject(example, ways, "Your picture", classifier.labels, classifier.shape, top=3)
     return {
         "label": label,
-        "prediction": nudges.prediction,
-        "cost": nudges.cost,
-        "cost_terms": nudges.cost_terms.tolist(),
-        "target": nudges.target.tolist(),
-        "wish": nudges.wish.tolist(),
-        "layers": [_layer(nudges, number, kept) for number, kept in enumerate(rows, 1)],
-        "passed": [_passed(nudges, number, after, kept) for number, (kept, after) in _gaps(rows)],
-        "three_ways": _three_ways(nudges, layer, index, rows),
-        "first_weights": (0 - nudges.layers[0].weight_gradient[rows[0]]).tolist(),
+        "prediction": example.prediction,
+        "cost": example.cost,
+        "cost_terms": example.cost_terms.tolist(),
+        "target": example.target.tolist(),
+        "wish": example.wish.tolist(),
+        "layers": [_layer(example, number, kept) for number, kept in enumerate(rows, 1)],
+        "passed": [_passed(example, number, after, kept) for number, (kept, after) in _gaps(rows)],
+        "three_ways": _three_ways(ways, rows),
+        "first_weights": (0 - example.layers[0].weight_gradient[rows[0]]).tolist(),
+        "steps": [section.as_json() for section in backward_steps(subject)],
     }
 
 
@@ -92,8 +97,8 @@ def _gaps(rows: list[Indices]) -> list[tuple[int, tuple[Indices, Indices]]]:
     return list(enumerate(pairwise(rows), 1))
 
 
-def _layer(nudges: ExampleGradient, number: int, kept: Indices) -> dict[str, Any]:
-    own = nudges.layers[number - 1]
+def _layer(example: ExampleGradient, number: int, kept: Indices) -> dict[str, Any]:
+    own = example.layers[number - 1]
     return {
         "size": len(own.delta),
         "neurons": kept.tolist(),
@@ -104,24 +109,23 @@ def _layer(nudges: ExampleGradient, number: int, kept: Indices) -> dict[str, Any
     }
 
 
-def _passed(nudges: ExampleGradient, number: int, after: Indices, kept: Indices) -> list[list[float]]:
+def _passed(example: ExampleGradient, number: int, after: Indices, kept: Indices) -> list[list[float]]:
     """Return a row for each of the neurons `after` layer `number`: what it wishes of each of the neurons `kept`."""
     rows = []
     for neuron in after:
-        wishes = three_ways(nudges, number + 1, int(neuron)).activation_nudges
+        wishes = three_ways(example, number + 1, int(neuron)).activation_nudges
         assert wishes is not None  # only the pixels, before layer 1, cannot be nudged
         rows.append(wishes[kept].tolist())
     return rows
 
 
-def _three_ways(nudges: ExampleGradient, layer: int, neuron: int, rows: list[Indices]) -> dict[str, Any]:
-    ways = three_ways(nudges, layer, neuron)
+def _three_ways(ways: ThreeWays, rows: list[Indices]) -> dict[str, Any]:
     # All of the pixels are shown, and of a layer those neurons that are on the page.
-    kept = np.arange(len(ways.behind)) if layer == 1 else rows[layer - 2]
+    kept = np.arange(len(ways.behind)) if ways.layer == 1 else rows[ways.layer - 2]
     activation_nudges = ways.activation_nudges
     return {
-        "layer": layer,
-        "neuron": neuron,
+        "layer": ways.layer,
+        "neuron": ways.neuron,
         "neurons": kept.tolist(),
         "weights": ways.weights[kept].tolist(),
         "behind": ways.behind[kept].tolist(),

@@ -32,7 +32,7 @@ HEADINGS = [
     "2. What the output layer wishes",
     "3. Three ways to",
     "4. All wishes added up, and passed back",
-    "5. Bang for the buck",
+    "5. Which weights and biases matter most",
     "6. Only this example, or all of them",
 ]
 
@@ -119,13 +119,15 @@ def test_the_network_is_explained_as_the_label_wishes(network: Path, mnist_test:
     assert (other["label"], other["true_label"]) == (5, 2)
     assert other["target"] == np.eye(10)[5].tolist()
     assert other["three_ways"]["neuron"] == 5
-    assert "should as 5." in run("--index", "1", "--checkpoint", network, "--label", "5").stdout.replace("\n", " ")
+    assert "it should read a 5." in run("--index", "1", "--checkpoint", network, "--label", "5").stdout.replace(
+        "\n", " "
+    )
 
 
 def test_a_picture_is_explained_as_what_it_is_read_as_unless_told(network: Path, mnist_test: Examples) -> None:
     Path("two.png").write_bytes(png(255 - enlarged(mnist_test.images[1].reshape(28, 28), 10)))
     text = run("two.png", "--checkpoint", network).stdout.replace("\n", " ")
-    answer = re.search(r"reads this as (\d), and since nobody has said otherwise", text)
+    answer = re.search(r"reads this as an? (\d). The picture has no label", text)
     assert answer is not None
     assert f"Three ways to raise one neuron: out {answer[1]} " in text
     told = json.loads(run("two.png", "--checkpoint", network, "--json", "--label", "2", "--neuron", "1:4").stdout)
@@ -198,8 +200,8 @@ def on_a_terminal(network: Path, **variables: str) -> str:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "mnistnet", "explain", "--index", "0", "--examples", "100"]
     command += ["--checkpoint", str(network), "--data-dir", str(ROOT / "data")]
-    environment = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **variables}
-    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment) as process:
+    environment = {**os.environ, "TERM": "xterm-256color", "LINES": "1000", "PYTHONIOENCODING": "utf-8", **variables}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env=environment) as process:
         os.close(theirs)
         received = bytearray()
         while True:
@@ -265,3 +267,19 @@ def test_numbers_in_sentences_are_short() -> None:
         *("0.68", "1.4", "32", "257", "125,000", "26 billion", "over a thousand trillion")
     ]
     assert paragraph("a " * 39 + "10 %").splitlines()[1] == "10 %"
+
+
+def test_one_section_can_be_shown_alone_as_it_stands_in_the_whole_report(network: Path) -> None:
+    words = ("--index", "1", "--checkpoint", network)
+    whole, part = run(*words).stdout, run(*words, "--section", "4", "--section", "2").stdout
+    assert [line[:2] for line in part.splitlines() if line.endswith("---")] == ["2.", "4."]
+    assert all(section in whole for section in part.split("\n\n4."))
+    assert run(*words, "--section", "7").exit_code == 2
+
+
+def test_a_terminal_too_small_gets_a_pager_with_colours_and_a_larger_one_does_not(network: Path) -> None:
+    paged = on_a_terminal(network, PAGER="sed s/^/paged:/", LINES="24", LESS="-R")
+    assert all(line.startswith("paged:") for line in paged.splitlines())
+    whole = on_a_terminal(network, PAGER="sed s/^/paged:/", LINES="1000")
+    assert "paged:" not in whole
+    assert re.sub(r"\x1b\[\d*m|paged:", "", paged).strip() == re.sub(r"\x1b\[\d*m", "", whole).strip()

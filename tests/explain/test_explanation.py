@@ -344,7 +344,7 @@ def test_listening_to_one_example_alone_makes_everything_look_like_it_and_batche
     network.initialise(np.random.default_rng(0))
     wished = example_gradient.of_example(network, test.images[0], 7)
     done: list[int] = []
-    heeded = batch_gradient.averages(wished, train, test, on_progress=done.append).heeded
+    heeded = batch_gradient.averages(wished, train, test, on_progress=done.append).fine_tuning
     assert sum(done) == batch_gradient.work(len(train), len(test), None)
     assert [row.steps for row in heeded] == [0, 1, 3, 10, 30, 100]
     first, last = heeded[0], heeded[-1]
@@ -359,8 +359,8 @@ def test_an_example_with_nothing_left_to_wish_moves_nothing() -> None:
     network.biases[0][...] = 100, -1000  # outputs of exactly 1 and 0
     examples = Examples(np.zeros((2, 2), np.uint8), np.zeros(2, np.uint8))
     found = explain(network, examples.images[0], 0, train=examples, test=examples)
-    assert not found.nudges.gradient.any()
+    assert not found.example.gradient.any()
     assert found.sensitivities.middle is None
     assert found.averages.example.angle is None
-    assert {row.alone_accuracy for row in found.averages.heeded} == {1}
+    assert {row.alone_accuracy for row in found.averages.fine_tuning} == {1}
     assert "NaN" not in json.dumps(as_json(found))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mnistnet.explain.explanation import explain
-from mnistnet.explain.labels import Telling
+from mnistnet.explain.labels import Subject
 from mnistnet.explain.report import Report, report
 from mnistnet.nn.network import Network
 from tests.explained import some_examples
@@ -28,7 +28,7 @@ def story(sizes: tuple[int, ...] = (784, 4, 3, 10), names: tuple[str, ...] = tup
     network.weights[0][...] /= 4
     train, test = some_examples(784, 10, 150), some_examples(784, 10, 50, seed=1)
     explanation = explain(network, seven.ravel(), 7, train=train, test=test, top=3)
-    return report(Telling(explanation, "A seven", True, False, names, 3, (28, 28)))
+    return report(Subject(explanation.example, explanation.three_ways, "A seven", names, (28, 28), top=3), explanation)
 
 
 def screen() -> str:

@@ -19,8 +19,8 @@ from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
 from mnistnet.data.registry import FASHION_MNIST
 from mnistnet.explain import batch_gradient
-from mnistnet.explain.explanation import explain
-from mnistnet.explain.labels import Telling
+from mnistnet.explain.explanation import Explanation, explain
+from mnistnet.explain.labels import Subject
 from mnistnet.nn.network import Network
 from mnistnet.plots.explanation import compose, draw_explanation
 from mnistnet.plots.layout import DOWN, UP, brightness
@@ -35,7 +35,7 @@ HEADINGS = [
     "2  What the output layer wishes",
     "3  Three ways to",
     "4  All wishes added up, and passed back",
-    "5  Bang for the buck",
+    "5  Which weights and biases matter most",
     "6  Only this example, or all of them",
 ]
 
@@ -53,26 +53,26 @@ def told(
     label: int = 7,
     shape: tuple[int, int] = (28, 28),
     **options: Any,
-) -> Telling:
+) -> tuple[Subject, Explanation]:
     """Return what a seven made of two strokes wishes of a network."""
-    pixels = np.rint(story().telling.explanation.nudges.inputs * 255).astype(np.uint8)
+    pixels = np.rint(story().subject.example.inputs * 255).astype(np.uint8)
     train, test = some_examples(784, 10, 120), some_examples(784, 10, 40, seed=1)
     explanation = explain(network, pixels, label, train=train, test=test, **options)
-    return Telling(explanation, "A seven", True, False, names, 5, shape)
+    return Subject(explanation.example, explanation.three_ways, "A seven", names, shape), explanation
 
 
 @cache
-def drawn(name: str) -> tuple[Telling, Figure, list[str], npt.NDArray[Any]]:
+def drawn(name: str) -> tuple[Subject, Explanation, Figure, list[str], npt.NDArray[Any]]:
     """Return what is told of one of NETWORKS, the figure, the texts on it, and their boxes in dots."""
     network, options = NETWORKS[name]
-    telling = told(network, **options)
+    subject, explanation = told(network, **options)
     with rc_context(plots.STYLE | {"figure.dpi": DPI}):  # letters come in whole dots
         figure = Figure()
-        page = compose(figure, telling)
+        page = compose(figure, subject, explanation)
         renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
         texts = [text for text in page.canvas.texts if text.get_text()]
         boxes = np.array([text.get_window_extent(renderer).extents for text in texts])
-    return telling, figure, [text.get_text() for text in texts], boxes
+    return subject, explanation, figure, [text.get_text() for text in texts], boxes
 
 
 def content() -> Network:
@@ -111,7 +111,7 @@ NETWORKS: dict[str, tuple[Network, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_whole_story_is_drawn_in_order_and_nothing_covers_anything(name: str) -> None:
-    _, figure, texts, boxes = drawn(name)
+    _, _, figure, texts, boxes = drawn(name)
     headings = [text for text in texts if re.match(r"\d  ", text)]
     assert [h.startswith(expected) for h, expected in zip(headings, HEADINGS, strict=True)] == [True] * 6
     assert not [text for text in texts if "nan" in text.lower()]
@@ -129,35 +129,35 @@ def test_the_whole_story_is_drawn_in_order_and_nothing_covers_anything(name: str
 
 
 def test_numbers_are_those_of_the_explanation() -> None:
-    telling, _, texts, _ = drawn("the video's")
-    nudges = telling.explanation.nudges
+    subject, explanation, _, texts, _ = drawn("the video's")
+    example = subject.example
     for index in range(10):
-        assert f"{nudges.wish[index]:+.4f}".replace("-", "−") in texts
-    joined = " ".join(texts)
-    assert f"It costs {nudges.cost:.3g}" in joined
-    assert nudges.layers[-2].slopes is not None
-    for slope in nudges.layers[-2].slopes:
+        assert f"{example.wish[index]:+.4f}".replace("-", "−") in texts
+    joined = " ".join(texts).replace("\u00a0", " ")
+    assert f"the cost is {example.cost:.3g}" in joined
+    assert example.layers[-2].slopes is not None
+    for slope in example.layers[-2].slopes:
         assert f"{slope:.4f}" in texts
-    assert f"All {nudges.gradient.size:,} derivatives together" in joined
-    share = telling.explanation.averages.heeded[-1].alone_share
+    assert f"All {example.gradient.size:,} derivatives together" in joined
+    share = explanation.averages.fine_tuning[-1].alone_share
     assert f"to {100 * share:.1f} %" in joined
 
 
 def test_large_layers_show_the_strongest_and_count_the_rest() -> None:
-    telling, _, texts, _ = drawn("wide, relu")
+    subject, _, _, texts, _ = drawn("wide, relu")
     joined = " ".join(texts)
     assert "... and 24 more neurons, which count in the sums all the same" in joined
     assert texts.count("... and 24 more") == 2
     assert texts.count("... and 184 more neurons") == 2  # the nudges, and the images
-    loudest = int(np.abs(telling.explanation.nudges.layers[0].delta).argmax())
+    loudest = int(np.abs(subject.example.layers[0].delta).argmax())
     assert f"h1.{loudest}" in texts
 
 
 def test_first_weights_are_shown_as_images_of_their_nudges_on_one_scale() -> None:
-    telling, figure, _, _ = drawn("the video's")
+    subject, _, figure, _, _ = drawn("the video's")
     images = [axes.images[0] for axes in figure.axes if axes.images]
     assert len(images) == 1 + 16  # the digit, and a neuron each
-    gradient = telling.explanation.nudges.layers[0].weight_gradient
+    gradient = subject.example.layers[0].weight_gradient
     for image, row in zip(images[1:], gradient, strict=True):
         assert np.array_equal(np.asarray(image.get_array()).ravel(), 0 - row)
         assert image.get_clim() == (-np.abs(gradient).max(), np.abs(gradient).max())
@@ -192,9 +192,9 @@ def test_the_command_draws_the_figure_and_tells_the_story_all_the_same(tmp_path:
 
 
 def test_the_same_explanation_gives_the_same_bytes(tmp_path: Path) -> None:
-    telling = told(content())
+    subject, explanation = told(content())
     for name in ("a.png", "b.png", "c.svg", "d.svg"):
-        draw_explanation(telling, tmp_path / name)
+        draw_explanation(subject, explanation, tmp_path / name)
     contents = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
     assert [content[:5] for content in contents[::2]] == [b"\x89PNG\r", b"<?xml"]
     assert contents[::2] == contents[1::2]

@@ -106,7 +106,7 @@ def test_the_lines_of_code_on_the_page_are_those_of_the_network() -> None:
 
 def test_the_two_misread_as_a_seven_is_one() -> None:
     (first, *_) = own("mnistnet explain --index 321")
-    assert "reads this as 7, but should as 2." in first.output.replace("\n", " ")
+    assert "reads this as a 7; it should read a 2." in first.output.replace("\n", " ")
 
 
 @pytest.mark.parametrize(("name", "least_height"), [("nudges.png", 5000), ("walk.png", 1000)])

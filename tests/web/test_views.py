@@ -81,6 +81,7 @@ def test_the_numbers_of_the_page_are_those_of_explain_json(
     assert np.transpose(wish["passed"][-1]).tolist() == told["wishes"]
     assert {key: wish["three_ways"][key] for key in told["three_ways"]} == told["three_ways"]
     assert wish["first_weights"] == [[0 - value for value in row] for row in told["layers"][0]["weight_gradient"]]
+    assert [step["title"] for step in wish["steps"]] == post("describe")["steps"]
     assert np.sum(wish["passed"][0], axis=0) == pytest.approx(wish["layers"][0]["nudges"], rel=1e-12)
 
 
@@ -169,7 +170,7 @@ def test_of_a_large_layer_the_most_active_neurons_are_shown(mnist_test: Examples
     for layer, activations in zip(thought["layers"][:-1], every[:-1], strict=True):
         assert layer["neurons"] == sorted(layer["neurons"])
         assert sorted(layer["activations"]) == pytest.approx(sorted(activations)[-16:])
-    wish = views.look_back(network, mnist_test.images[0], 3, (2, 29))
+    wish = views.look_back(digits(network), mnist_test.images[0], 3, (2, 29))
     assert [layer["neurons"] for layer in wish["layers"]] == [layer["neurons"] for layer in thought["layers"]]
     assert [np.shape(rows) for rows in wish["passed"]] == [(16, 16), (10, 16)]
     assert wish["layers"][-1]["nudges"] is None
@@ -178,7 +179,7 @@ def test_of_a_large_layer_the_most_active_neurons_are_shown(mnist_test: Examples
 
 def test_a_network_without_hidden_layers_can_be_looked_into_too(mnist_test: Examples) -> None:
     network = in_float64(small((784, 10), "relu", "cross_entropy"))
-    wish = views.look_back(network, mnist_test.images[0], 7, None)
+    wish = views.look_back(digits(network), mnist_test.images[0], 7, None)
     assert wish["passed"] == []
     assert wish["three_ways"]["activation_nudges"] is None
     assert np.shape(wish["first_weights"]) == (10, 784)

@@ -1,6 +1,6 @@
-// The backward pass, step by step in the video's order, and what each step says.
+// The backward pass, step by step in the video's order. What each step says comes from the server, as blocks.
 
-import { $, SIDE, ask, el, fromBase64, largest, short, signed, strongest, way, withMessage } from "./helpers.js";
+import { $, SIDE, ask, el, largest, short, signed, strongest, way, withMessage } from "./helpers.js";
 import { rowsOf, show } from "./network.js";
 import { copy, label, layers, nameOf, neuronName, state } from "./state.js";
 
@@ -22,16 +22,16 @@ export async function pick(node) {
   await go(1);
 }
 
-/** The steps, in the video's order. Each: title, tell() for the text, detail(), arrows(layer), lines(layer), what. */
+/** The steps, in the video's order. Each: title, detail(blocks), arrows(layer), lines(layer), what, and a hint. */
 export function steps() {
   const top = layers();
   const passed = (to) => (layer) => layer === to + 1
     ? state.wish.passed[to - 1].flatMap((row, after) => row.map((value, before) => [before, after, value])) : null;
   const felt = (layer) => (layer === top ? state.wish.wish : state.wish.layers[layer - 1].nudges);
   const list = [
-    { title: "What the output wishes", tell: tellOutput, detail: outputTable, arrows: (l) => (l === top ? state.wish.wish : null),
-      lines: () => null, what: "" },
-    { title: "Three ways for one neuron", three: true, tell: tellWays, detail: ways, what: "nudge for the weight",
+    { detail: (blocks) => table(blocks.find(isTable), label()), arrows: (l) => (l === top ? state.wish.wish : null),
+      lines: () => null, what: "", hint: "Click a neuron to see its three ways." },
+    { three: true, detail: items, what: "nudge for the weight", hint: "Lines are nudges for weights, arrows wishes. Click any other neuron to see its ways.",
       arrows: (l) => {
         const { layer, neuron, activation_nudges } = state.wish.three_ways;
         if (l === layer - 1) return activation_nudges;
@@ -44,19 +44,22 @@ export function steps() {
       } },
   ];
   for (let to = top - 1; to >= 1; to--) {
-    list.push({ title: to === top - 1 ? "All wishes added up" : `The same for hidden layer ${to}`, tell: () => tellSum(to),
-      detail: () => votes(to), arrows: (l) => (l === to || l === to + 1 ? felt(l) : null), lines: passed(to), what: "wishes of it" });
+    const size = state.about.layer_sizes[to], kept = rowsOf(to).length;
+    list.push({ detail: () => votes(to), arrows: (l) => (l === to || l === to + 1 ? felt(l) : null), lines: passed(to), what: "wishes of it",
+      hint: kept < size ? `The ${kept} most active of ${size} neurons are shown.` : "" });
   }
-  list.push({ title: "Back to the first weights", wide: true, tell: tellFirst, detail: gallery, arrows: (l) => (l === 1 ? felt(1) : null),
+  list.push({ wide: true, detail: gallery, arrows: (l) => (l === 1 ? felt(1) : null),
     what: "nudge for the weight", lines: (l) => (l > 1 ? null : state.wish.first_weights.flatMap((nudges, row) =>
       strongest(nudges, 8).map((pixel) => [pixel, row, nudges[pixel]]))) });
-  return list;
+  return list.map((step, number) => ({ ...step, title: state.about.steps[number] }));
 }
 
 // The steps, told
 
-export const p = (...parts) => el("p", {}, ...parts);
-export const b = (text, kind) => el("b", { class: kind }, text);
+/** A sentence with its signs as in print. */
+const printed = (text) => text.replace(/(?<![\w-])-(?=[\d.])/g, "−").replaceAll("->", "→");
+const paragraph = (text) => el("p", {}, printed(text));
+const isTable = (block) => block.kind === "table";
 
 export function showStep(current) {
   const count = steps().length;
@@ -66,17 +69,17 @@ export function showStep(current) {
   $("back").textContent = state.step === 0 ? "← Forward pass" : "← Back";
   $("next").textContent = state.step < 0 ? "Follow its wishes →" : state.step === count - 1 ? "To the start ↺" : "Next →";
   if (!current) {
-    const text = state.thought
-      ? `Every example has wishes: what would have to change so that this is read as ${nameOf(label())}? Follow them from the output back to the first weights, step by step. That is backpropagation.`
-      : "Draw a digit first. Then follow its wishes from the output back to the first weights, step by step.";
+    const text = state.thought ? "Follow the backward pass from the output to the first weights, step by step." : "Draw a digit first.";
     $("story").replaceChildren(el("p", { class: "quiet" }, text));
     $("step").className = "";
     return $("detail").replaceChildren(contents());
   }
   const kept = document.activeElement?.closest?.("#detail") ? null : $("detail").scrollLeft;
-  $("story").replaceChildren(el("p", { class: "count" }, `Step ${state.step + 1} of ${count}`), el("h3", {}, current.title), ...current.tell());
+  const { title, blocks } = state.wish.steps[state.step];
+  $("story").replaceChildren(el("p", { class: "count" }, `Step ${state.step + 1} of ${count}`), el("h3", {}, title),
+    ...blocks.filter(({ kind }) => kind === "paragraph").map(({ text }) => paragraph(text)), el("p", { class: "quiet" }, current.hint));
   $("step").className = current.wide ? "wide" : "";
-  $("detail").replaceChildren(current.detail());
+  $("detail").replaceChildren(current.detail(blocks));
   $("detail").scrollLeft = kept ?? 0;
 }
 
@@ -89,69 +92,25 @@ function contents() {
   }));
 }
 
-function tellOutput() {
-  const { wish, cost, prediction } = state.wish, own = wish[label()];
-  const right = prediction === label();
-  return [
-    p(right ? "It is read as it should be, and yet not perfectly: " : `It is read as ${nameOf(prediction)}. `,
-      `The cost of this one example is ${short(cost)}.`),
-    p(`Output ${nameOf(label())} should go `, b("up", "up"), ` by ${short(own)}, all others `, b("down", "down"),
-      " by what they have. The arrows are in proportion to that: what is far off wishes loudest."),
-    p("We cannot set activations, only weights and biases. Click a neuron to see how."),
-  ];
-}
-
-function outputTable() {
-  const { target, wish, cost_terms } = state.wish, activations = state.wish.layers.at(-1).activations;
-  const head = el("tr", {}, ...["output", "is", "should be", "wish", "adds to cost"].map((t) => el("th", { scope: "col" }, t)));
-  const rows = activations.map((a, d) => el("tr", { class: d === label() ? "chosen" : null }, el("th", { scope: "row" }, nameOf(d)),
-    tipped(el("td", {}, a.toFixed(3)), a), el("td", {}, String(target[d])),
-    tipped(el("td", { class: way(wish[d]) }, `${wish[d] < 0 ? "↓ −" : "↑ +"}${Math.abs(wish[d]).toFixed(3)}`), wish[d]),
-    tipped(el("td", {}, cost_terms[d].toFixed(4)), cost_terms[d])));
-  return el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
+/** A table of the report: every number tells all of its digits when pointed at; `chosen` is the row that stands out. */
+function table({ caption, columns, rows }, chosen = -1) {
+  const cell = (value, text) => (typeof value === "number"
+    ? tipped(el("td", { class: /^[+-]/.test(text) ? way(value) : null }, printed(text)), value) : el("td", {}, printed(text)));
+  return el("table", {}, caption ? el("caption", {}, caption) : null,
+    el("thead", {}, el("tr", {}, ...columns.map(({ head }) => el("th", { scope: "col" }, head)))),
+    el("tbody", {}, ...rows.map(({ values, cells }, number) => el("tr", { class: number === chosen ? "chosen" : null },
+      el("th", { scope: "row" }, cells[0]), ...values.slice(1).map((value, column) => cell(value, cells[column + 1]))))));
 }
 export const tipped = (node, value) => Object.assign(node, { tip: () => String(value) });
 
-function tellWays() {
-  const { layer, neuron } = state.wish.three_ways, row = rowsOf(layer).indexOf(neuron);
-  const own = layer === layers() ? state.wish.wish[row] : state.wish.layers[layer - 1].nudges[row];
-  return [
-    p(`${upper(neuronName(layer, neuron))} should go `, b(own < 0 ? "down" : "up", way(own)), ". Three things decide its activation, so there are three ways to get there. Lines show what its weights wish",
-      layer > 1 ? ", arrows what it wishes of the neurons behind it." : "."),
-    p("Click any other neuron to hear it."),
-  ];
-}
-const upper = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-function ways() {
-  const told = state.wish.three_ways, { layer, reach } = told;
-  const moves = (value) => ["Alone it would move the neuron’s sum by ", b(signed(value)), "."];
-  const who = (i) => (layer === 1 ? `pixel ${told.neurons[i]}` : `neuron ${told.neurons[i]}`);
-  const list = (values, other, word) => strongest(values, 3).flatMap((i) => [el("br"), `${who(i)}, ${word} ${short(other[i])}: `, b(signed(values[i]), way(values[i]))]);
-  const parts = [
-    [el("dt", {}, "1. Change the bias"), el("dd", {}, "by ", b(signed(told.bias_nudge), way(told.bias_nudge)), ". ", ...moves(reach.bias))],
-    [el("dt", {}, "2. Change the weights, in proportion to the activations behind them"),
-      el("dd", {}, ...moves(reach.weights), " Bright neurons matter most:", ...list(told.weight_nudges, told.behind, "activation"))],
-    [el("dt", {}, "3. Change the activations behind, in proportion to the weights"), told.activation_nudges
-      ? el("dd", {}, ...moves(reach.activations), " Strong weights matter most:", ...list(told.activation_nudges, told.weights, "weight"))
-      : el("dd", {}, "They are pixels, and pixels are given.")],
-  ];
-  return el("dl", { class: "ways" }, ...parts.map((part) => el("div", {}, ...part)));
-}
-
-function tellSum(to) {
-  const last = to === layers() - 1, size = state.about.layer_sizes[to], kept = rowsOf(to).length;
-  const rest = kept < size ? ` The ${kept} most active of ${size} neurons are shown.` : "";
-  if (last) {
-    return [
-      p("The third way cannot be taken directly, but it can be passed on. Every output has its own idea of what the layer before should do, in proportion to its weights and to how much it needs to change."),
-      p(`A column is what one output wishes; a row added up is what all of them together wish of that neuron: its nudge.${rest}`),
-    ];
+/** The items of a step side by side, each with its table. */
+function items(blocks) {
+  const parts = [];
+  for (const block of blocks) {
+    if (block.kind === "item") parts.push([paragraph(block.text)]);
+    else if (isTable(block)) parts.at(-1).push(table(block));
   }
-  return [
-    p(`Now hidden layer ${to + 1} has wishes as the output had, so it can do the same: add up, for each neuron of hidden layer ${to}, what all of them wish.`),
-    p(`A neuron that is almost off or almost fully on hardly moves, whatever is wished of it: its slope there is small, and so is its column.${rest}`),
-  ];
+  return el("div", { class: "ways" }, ...parts.map((part) => el("div", {}, ...part)));
 }
 
 /** What each neuron of the layer after (a column) wishes of each neuron of layer `to` (a row), and the sums. */
@@ -170,16 +129,6 @@ function votes(to) {
     ...after.map((n, column) => cell(rows[column][row], most, `${neuronName(to + 1, n)} wishes of ${neuronName(to, neuron)}`)),
     cell(nudges[row], mostSum, `all together wish of ${neuronName(to, neuron)}`)));
   return el("table", { class: "votes" }, el("thead", {}, head), el("tbody", {}, ...body));
-}
-
-function tellFirst() {
-  const black = fromBase64(state.pixels).filter((value) => !value).length;
-  return [
-    p("And so down to the first weights. Each neuron here has 784, one for each pixel, and what they get is the picture itself, times what the neuron wishes: ",
-      b("blue", "up"), " for more, ", b("orange", "down"), " for less."),
-    p(`The ${black} black pixels bring nothing: a weight behind a dark pixel made no difference, so this example has no wish for it.`),
-    p("All nudges together, for every weight and bias, are minus the gradient. To follow them a little way is to learn from this example."),
-  ];
 }
 
 function gallery() {

@@ -1,6 +1,6 @@
 // Teaching a copy of the network: steps of gradient descent, and what comes of them.
 
-import { p, tipped } from "./backward.js";
+import { tipped } from "./backward.js";
 import { $, ask, el, percent, short, svg } from "./helpers.js";
 import { thinkAgain } from "./network.js";
 import { copy, label, nameOf, state } from "./state.js";
@@ -66,7 +66,7 @@ export function showTeaching() {
   $("figures").replaceChildren(
     el("table", {}, el("thead", {}, el("tr", {}, el("td"), ...heads.map((head) => el("th", { scope: "col" }, head)))),
       el("tbody", {}, row("Cost of this one", "cost", (value) => short(value)), row("Accuracy *", "accuracy", percent), row(`Called ${name} *`, "share", percent))),
-    p(`* of ${judges} test images`));
+    el("p", {}, `* of ${judges} test images`));
   $("chart").replaceChildren(...(state.lessons.length > 1 ? [chart()] : []));
 }
 
