@@ -84,7 +84,7 @@ def honesty(shipped: Checkpoint, test: Examples) -> dict[str, float]:
     confidence, right = shares.max(axis=1), shares.argmax(axis=1) == test.labels
     bins = np.minimum((confidence * 15).astype(int), 14)
     gaps = [abs(float((confidence[bins == b] - right[bins == b]).sum())) for b in range(15)]
-    doubts = ood.unsure(shipped.network, test.images, (28, 28), confidence, shipped.evidence)
+    doubts = ood.unsure(shipped.network, test.images, (28, 28), confidence, shipped.ood_threshold)
     result = {"calibration_error": sum(gaps) / len(test), "unsure": float(doubts.mean())}
     for name, letters in (("letters", "ACEFGHJKLMNPQRTUVWXYacdefhkmnprtuvwxy"), ("signs", "&%#@+*=?$")):
         pixels = np.stack(
@@ -92,7 +92,7 @@ def honesty(shipped: Checkpoint, test: Examples) -> dict[str, float]:
         )
         confidence = calibration.probabilities(forward(shipped.network, pixels), shipped.temperature).max(axis=1)
         result[f"{name}_unsure"] = float(
-            ood.unsure(shipped.network, pixels, (28, 28), confidence, shipped.evidence).mean()
+            ood.unsure(shipped.network, pixels, (28, 28), confidence, shipped.ood_threshold).mean()
         )
     return result
 

@@ -59,9 +59,9 @@ PICTURES = {
         "mnistnet train --config speedrun", "A training of three epochs, as it happens", columns=100, moves=True
     ),
     "explain": Picture(
-        "mnistnet explain --index 1",
-        "What a 2 wishes of the output layer, and what all outputs wish of the layer before",
-        (("2. What the output", "3. Three ways"), ("4. All wishes", "So now hidden layer 2")),
+        "mnistnet explain --index 321 --section 2 --section 4",
+        "What a 2 that is read as a 7 wishes of the output layer, and what all outputs wish of the layer before",
+        (("2. What the output", "4. All wishes"), ("4. All wishes", "Now hidden layer 2")),
     ),
 }
 
@@ -104,7 +104,7 @@ def record(command: str, columns: int) -> Screen:
     _, *words = shlex.split(command)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
-    own = {"PYTHONPATH": str(ROOT), "MNISTNET_DATA_DIR": str(ROOT / "data"), "TERM": "xterm-256color"}
+    own = {"PYTHONPATH": str(ROOT), "MNISTNET_DATA_DIR": str(ROOT / "data"), "TERM": "xterm-256color", "PAGER": "cat"}
     environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")} | own
     screen, held = Screen(columns), b""
     with tempfile.TemporaryDirectory() as folder:

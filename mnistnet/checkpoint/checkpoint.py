@@ -62,9 +62,9 @@ class Checkpoint:
     """A network with all it takes to use it, to say where it comes from, and (in `training`) to go on training it.
 
     `metrics` are columns of equal length, one entry an epoch. `parameters` says which weights the layers hold: "raw",
-    or "averaged". `temperature` calibrates shown confidences, or is None;
-    `evidence` is what an answer must reach not to be called unsure, or None. `training` maps names that end in `.steps`
-    to a count, int64 of shape (), and other names to a float32 vector with a number for each parameter.
+    or "averaged". `temperature` calibrates shown confidences, or is None; `ood_threshold` is what an answer must reach
+    not to be called unsure, or None. `training` maps names that end in `.steps` to a count, int64 of shape (), and
+    other names to a float32 vector with a number for each parameter.
     """
 
     config: Config
@@ -76,7 +76,7 @@ class Checkpoint:
     blas: str
     threads: int | None
     temperature: float | None = None
-    evidence: float | None = None
+    ood_threshold: float | None = None
     parameters: str = "raw"
     versions: Mapping[str, str] = field(default_factory=lambda: {"mnistnet": __version__, "numpy": np.__version__})
     training: Mapping[str, Array] | None = None
@@ -109,7 +109,7 @@ class Checkpoint:
             "blas": self.blas,
             "threads": self.threads,
             "temperature": self.temperature,
-        } | ({} if self.evidence is None else {"evidence": self.evidence})
+        } | ({} if self.ood_threshold is None else {"evidence": self.ood_threshold})
 
 
 def origin(store: Store) -> Origin:
@@ -200,7 +200,7 @@ def _load(file: npz.Reader, training: bool) -> Checkpoint:
         blas=header.blas,
         threads=header.threads,
         temperature=header.temperature,
-        evidence=header.evidence,
+        ood_threshold=header.evidence,
         parameters=header.parameters,
         versions={"mnistnet": header.mnistnet, "numpy": header.numpy},
         training=_read_training(file, config) if training else None,

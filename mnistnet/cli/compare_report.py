@@ -18,33 +18,33 @@ CURVE = 46  # columns
 
 def tell(comparison: Comparison, rich: bool) -> Iterator[str]:
     """Yield the lines, with curves where the terminal is a `rich` one that has the characters for them."""
-    walks, pen = comparison.walks, Pen(rich)
+    trajectories, pen = comparison.trajectories, Pen(rich)
     yield pen.heading("What they know")
-    yield from _what_they_know(walks)
+    yield from _what_they_know(trajectories)
     yield ""
     yield pen.heading("How they walked")
     yield from _how_they_walked(comparison)
     if rich and _has_sparks():
         yield ""
         yield pen.heading("Cost on training images against seconds, on a logarithmic scale")
-        yield from _curves(walks)
+        yield from _curves(trajectories)
     yield ""
     for note in _notes(comparison):
         yield paragraph(note)
     told = [text for text in (_data(comparison), _drunk_man(comparison)) if text]
-    if not told or len(walks) > 2:
+    if not told or len(trajectories) > 2:
         told.append(_best(comparison))
     yield from map(paragraph, told)
 
 
-def _what_they_know(walks: tuple[Trajectory, ...]) -> Iterator[str]:
+def _what_they_know(trajectories: tuple[Trajectory, ...]) -> Iterator[str]:
     widths = [NAME, 9, 8, 8, 10, 8, 8, 7]
     yield columns(["", "cost", "accuracy"], [NAME, 43, 15])
     yield columns(["", "steps", "epochs", "seconds", "after 1 s", "at end", "train", "valid."], widths)
-    for walk in walks:
-        early, last = walk.cost_after(1), walk.looks[-1]
+    for trajectory in trajectories:
+        early, last = trajectory.cost_after(1), trajectory.snapshots[-1]
         known = last.validation_accuracy
-        cells = [_name(walk), f"{walk.steps:,}", _epochs(walk), f"{walk.seconds:.1f}"]
+        cells = [_name(trajectory), f"{trajectory.steps:,}", _epochs(trajectory), f"{trajectory.seconds:.1f}"]
         cells += ["-" if early is None else short(early), short(last.train_cost), per_cent(last.train_accuracy)]
         yield columns([*cells, "-" if known is None else per_cent(known)], widths)
 
@@ -53,23 +53,23 @@ def _how_they_walked(comparison: Comparison) -> Iterator[str]:
     widths = [NAME, 10, 10, 10, 9, 10, 9]
     yield columns(["", "steps", "way", "distance", "way /", "degrees off"], [*widths[:5], 19])
     yield columns(["", "a second", "walked", "come", "distance", "at first", "at end"], widths)
-    for walk, angle in zip(comparison.walks, comparison.angles, strict=True):
-        cells = [_name(walk), f"{walk.steps / walk.seconds:,.0f}" if walk.seconds else "-"]
-        cells += [short(walk.walked), short(walk.distance)]
+    for trajectory, angle in zip(comparison.trajectories, comparison.angles, strict=True):
+        cells = [_name(trajectory), f"{trajectory.steps / trajectory.seconds:,.0f}" if trajectory.seconds else "-"]
+        cells += [short(trajectory.path_length), short(trajectory.displacement)]
         cells += [
-            times(walk.walked / walk.distance) if walk.distance else "-",
+            times(trajectory.path_length / trajectory.displacement) if trajectory.displacement else "-",
             *map(_degrees, (angle.first, angle.last)),
         ]
         yield columns(cells, widths)
 
 
-def _epochs(walk: Trajectory) -> str:
-    return f"{walk.epochs:,.1f}" if walk.epochs < 1000 else f"{walk.epochs:,.0f}"
+def _epochs(trajectory: Trajectory) -> str:
+    return f"{trajectory.epochs:,.1f}" if trajectory.epochs < 1000 else f"{trajectory.epochs:,.0f}"
 
 
-def _name(walk: Trajectory) -> str:
+def _name(trajectory: Trajectory) -> str:
     """Return a name that fits its column: of a long one both ends."""
-    name = walk.entrant.name
+    name = trajectory.entry.name
     return name if len(name) < NAME else f"{name[: NAME // 2 - 2]}..{name[1 - NAME // 2 :]}"
 
 
@@ -85,21 +85,23 @@ def _has_sparks() -> bool:
     return True
 
 
-def _curves(walks: tuple[Trajectory, ...]) -> Iterator[str]:
-    longest = max(walk.seconds for walk in walks)
-    costs = [[walk.cost_after(second) for second in np.linspace(0, longest, CURVE)] for walk in walks]
+def _curves(trajectories: tuple[Trajectory, ...]) -> Iterator[str]:
+    longest = max(trajectory.seconds for trajectory in trajectories)
+    costs = [
+        [trajectory.cost_after(second) for second in np.linspace(0, longest, CURVE)] for trajectory in trajectories
+    ]
     known = [max(cost, MIN_COST) for row in costs for cost in row if cost is not None]
     scale = (len(SPARKS) - 1) / max(log(max(known) / min(known)), MIN_COST)
-    for walk, row in zip(walks, costs, strict=True):
+    for trajectory, row in zip(trajectories, costs, strict=True):
         levels = [None if cost is None else round(log(max(cost, MIN_COST) / min(known)) * scale) for cost in row]
         curve = "".join(" " if level is None else SPARKS[level] for level in levels)
-        yield f"  {_name(walk):<{NAME}}{curve}  {short(walk.looks[-1].train_cost)}"
+        yield f"  {_name(trajectory):<{NAME}}{curve}  {short(trajectory.snapshots[-1].train_cost)}"
     yield f"  {'':<{NAME}}{'0 s':<{CURVE - 10}}{longest:>8.3g} s"
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
-    walks = comparison.walks
-    configs = [walk.entrant.config for walk in walks]
+    trajectories = comparison.trajectories
+    configs = [trajectory.entry.config for trajectory in trajectories]
     if comparison.landscape is None:
         yield "These are different networks: each started from weights of its own, and no plane holds all their paths."
     elif len({config.seed for config in configs}) > 1:
@@ -108,27 +110,30 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         yield "Their costs are of different kinds and cannot be compared: look at the accuracies."
     if len({(config.seed, config.validation) for config in configs}) > 1:
         yield "They were judged by different validation images, so small differences in accuracy say little."
-    for walk in walks:
-        if walk.diverged:
-            rate = walk.entrant.config.learning_rate
-            yield f"{walk.entrant.name} diverged after step {walk.steps:,}: its learning rate of {rate:g} is too high."
+    for trajectory in trajectories:
+        if trajectory.diverged:
+            entry = trajectory.entry
+            rate = f"its learning rate of {entry.config.learning_rate:g} is too high"
+            yield f"{entry.name} diverged after step {trajectory.steps:,}: {rate}."
 
 
 def _drunk_man(comparison: Comparison) -> str | None:
     """Compare the largest batches with the smallest: the careful man with the drunk man."""
-    pairs = sorted(zip(comparison.walks, comparison.angles, strict=True), key=lambda pair: pair[0].entrant.batch_size)
+    pairs = sorted(
+        zip(comparison.trajectories, comparison.angles, strict=True), key=lambda pair: pair[0].entry.batch_size
+    )
     (drunk, angle), (careful, _) = pairs[0], pairs[-1]
-    if drunk.entrant.batch_size == careful.entrant.batch_size or comparison.landscape is None:
+    if drunk.entry.batch_size == careful.entry.batch_size or comparison.landscape is None:
         return None
-    every = "all " if careful.entrant.batch_size == len(careful.entrant.train) else ""
+    every = "all " if careful.entry.batch_size == len(careful.entry.train) else ""
     text = (
-        f"The careful man, {careful.entrant.name}, asks {every}{careful.entrant.batch_size:,} images before each step: "
-        f"{_steps(careful)} in {careful.seconds:.1f} s, a walk of {short(careful.walked)} to come "
-        f"{short(careful.distance)} far. The drunk man, {drunk.entrant.name}, asks {drunk.entrant.batch_size:,}. "
-        f"{_off(angle)}He walks {short(drunk.walked)} to come {short(drunk.distance)} far, but takes "
+        f"The careful man, {careful.entry.name}, asks {every}{careful.entry.batch_size:,} images before each step: "
+        f"{_steps(careful)} in {careful.seconds:.1f} s, a walk of {short(careful.path_length)} to come "
+        f"{short(careful.displacement)} far. The drunk man, {drunk.entry.name}, asks {drunk.entry.batch_size:,}. "
+        f"{_off(angle)}He walks {short(drunk.path_length)} to come {short(drunk.displacement)} far, but takes "
         f"{_steps(drunk)} in {drunk.seconds:.1f} s. "
     )
-    his, other = drunk.looks[-1].train_cost, careful.looks[-1].train_cost
+    his, other = drunk.snapshots[-1].train_cost, careful.snapshots[-1].train_cost
     if his < other:
         return (
             f"{text}His cost is {short(his)}, the careful man's {short(other)}: many rough steps beat few exact ones."
@@ -138,8 +143,8 @@ def _drunk_man(comparison: Comparison) -> str | None:
     )
 
 
-def _steps(walk: Trajectory) -> str:
-    return f"{walk.steps:,} step{'' if walk.steps == 1 else 's'}"
+def _steps(trajectory: Trajectory) -> str:
+    return f"{trajectory.steps:,} step{'' if trajectory.steps == 1 else 's'}"
 
 
 def _off(angle: Angle) -> str:
@@ -153,13 +158,13 @@ def _off(angle: Angle) -> str:
 
 def _data(comparison: Comparison) -> str | None:
     """Compare the smallest with the largest training set: why much labelled data is essential."""
-    few, *_, many = sorted(comparison.walks, key=lambda walk: len(walk.entrant.train))
-    counts = len(few.entrant.train), len(many.entrant.train)
-    known = [walk.looks[-1].validation_accuracy for walk in (few, many)]
+    few, *_, many = sorted(comparison.trajectories, key=lambda trajectory: len(trajectory.entry.train))
+    counts = len(few.entry.train), len(many.entry.train)
+    known = [trajectory.snapshots[-1].validation_accuracy for trajectory in (few, many)]
     new = [accuracy for accuracy in known if accuracy is not None]
     if counts[0] == counts[1] or len(new) < len(known):
         return None
-    own = [walk.looks[-1].train_accuracy for walk in (few, many)]
+    own = [trajectory.snapshots[-1].train_accuracy for trajectory in (few, many)]
     text = (
         f"After learning from {counts[0]:,} images the network reads {per_cent(own[0])} of them and {per_cent(new[0])} "
         f"of images it has never seen; from {counts[1]:,}, {per_cent(own[1])} and {per_cent(new[1])}. "
@@ -176,11 +181,11 @@ def _data(comparison: Comparison) -> str | None:
 
 
 def _best(comparison: Comparison) -> str:
-    walks = comparison.walks
-    cheapest = min(walks, key=lambda walk: walk.looks[-1].train_cost)
-    best = min(walks, key=lambda walk: -(walk.looks[-1].validation_accuracy or 0))
-    text = f"The lowest cost on training images has {cheapest.entrant.name}, {short(cheapest.looks[-1].train_cost)}"
-    known = best.looks[-1].validation_accuracy
+    trajectories = comparison.trajectories
+    cheapest = min(trajectories, key=lambda trajectory: trajectory.snapshots[-1].train_cost)
+    best = min(trajectories, key=lambda trajectory: -(trajectory.snapshots[-1].validation_accuracy or 0))
+    text = f"The lowest cost on training images has {cheapest.entry.name}, {short(cheapest.snapshots[-1].train_cost)}"
+    known = best.snapshots[-1].validation_accuracy
     return text + (
-        "." if known is None else f"; the most validation images right, {best.entrant.name}, {per_cent(known)}."
+        "." if known is None else f"; the most validation images right, {best.entry.name}, {per_cent(known)}."
     )

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta, Struct
 
-from mnistnet.data.bilinear import Sampler
+from mnistnet.data.bilinear import BilinearReader
 from mnistnet.util.arrays import Array
 
 Bytes = npt.NDArray[np.uint8]
@@ -114,9 +114,9 @@ class Augmenter:
     def __init__(self, settings: Augment, shape: tuple[int, int] = (28, 28)) -> None:
         self.settings, self.shape = settings, shape
         height, width = shape
-        self._sampler = Sampler(shape)
+        self._reader = BilinearReader(shape)
         self._basis = _basis(shape, settings.grid if settings.amplitude else 0)
-        rows = self._sampler.rows
+        rows = self._reader.rows
         self._coordinates = np.empty((rows, 2, height * width), np.float32)
         self._coefficients = np.empty((rows, 2, len(self._basis)), np.float32)
         self._normals = np.empty((rows, 2, len(self._basis) - 3), np.float32)
@@ -137,7 +137,7 @@ class Augmenter:
         does one in `parts`, and draws the others' random numbers: all parts together do what one would do alone.
         """
         for rows, coordinates in self.fields(len(images), random, labels, part, parts):
-            self._sampler(images[rows], coordinates, out[rows])
+            self._reader(images[rows], coordinates, out[rows])
 
     def fields(
         self, n: int, random: np.random.Generator, labels: Bytes | None = None, part: int = 0, parts: int = 1
@@ -152,8 +152,8 @@ class Augmenter:
         alpha = _drawn(settings.alpha, random, n).astype(np.float32)
         sigma = float(_drawn(settings.sigma, random, 1)[0])
         kernels = gaussian(self.shape[0], sigma), gaussian(self.shape[1], sigma)
-        for number, start in enumerate(range(0, n, self._sampler.rows)):
-            rows = slice(start, min(start + self._sampler.rows, n))
+        for number, start in enumerate(range(0, n, self._reader.rows)):
+            rows = slice(start, min(start + self._reader.rows, n))
             normals, noise = self._normals[: rows.stop - start], self._noise[0, : rows.stop - start]
             random.standard_normal(out=normals, dtype=np.float32)
             random.random(out=noise, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Reads many images at once at places between their pixels."""
+"""Bilinear interpolation: reads many images at once at places between their pixels."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ BLOCK_PIXELS = 2**18  # worked on together: few Python calls, arrays near the ca
 Bytes = npt.NDArray[np.uint8]
 
 
-class Sampler:
+class BilinearReader:
     """Reads images of `shape` between their pixels, at most `rows` images at a time. Outside an image it is black."""
 
     def __init__(self, shape: tuple[int, int]) -> None:

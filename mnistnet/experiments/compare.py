@@ -19,7 +19,7 @@ from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import ConfigError, DivergedError, UsageError
 from mnistnet.experiments.loss_surface import LossSurface, fit_plane, survey
-from mnistnet.experiments.trajectory import Entry, Trajectory, walk
+from mnistnet.experiments.trajectory import Entry, Trajectory, follow
 from mnistnet.explain.batch_gradient import angle, mean_gradient
 from mnistnet.nn.network import Network, parameter_count
 from mnistnet.training.process_pool import one_blas_thread
@@ -56,7 +56,7 @@ class Angle:
 class Comparison:
     """Walks of several configs, with the angle of each. `landscape` is None where their networks are not the same."""
 
-    walks: tuple[Trajectory, ...]
+    trajectories: tuple[Trajectory, ...]
     angles: tuple[Angle, ...]
     landscape: LossSurface | None
 
@@ -94,51 +94,51 @@ def compare(
     ConfigError for configs that cannot be compared or trained. One that diverges ends there.
     """
     check(named, seconds)
-    entrants = [_entrant(name, config, examples) for name, config in named]
-    same = have_one_network([entrant.config for entrant in entrants])
+    entries = [_entry(name, config, examples) for name, config in named]
+    same = have_one_network([entry.config for entry in entries])
     report = on_progress or (lambda what, share: None)
-    walks = []
-    for number, entrant in enumerate(entrants, 1):
-        size = parameter_count(entrant.config.layer_sizes) * np.dtype(np.float32).itemsize
-        points = min(MAX_POINTS, max(MIN_POINTS, PATH_BYTES // (size * len(entrants))))
-        seed = entrants[0].config.seed if same else entrant.config.seed
-        stage = f"{entrant.name} ({number} of {len(entrants)})"
-        walks.append(walk(entrant, seed, points, seconds, partial(report, stage)))
+    trajectories = []
+    for number, entry in enumerate(entries, 1):
+        size = parameter_count(entry.config.layer_sizes) * np.dtype(np.float32).itemsize
+        points = min(MAX_POINTS, max(MIN_POINTS, PATH_BYTES // (size * len(entries))))
+        seed = entries[0].config.seed if same else entry.config.seed
+        stage = f"{entry.name} ({number} of {len(entries)})"
+        trajectories.append(follow(entry, seed, points, seconds, partial(report, stage)))
     with one_blas_thread():
-        angles = [_angle(each, partial(report, f"angles ({number})")) for number, each in enumerate(walks, 1)]
-        landscape = _landscape(walks, partial(report, "contours")) if same else None
-    return Comparison(tuple(walks), tuple(angles), landscape)
+        angles = [_angle(each, partial(report, f"angles ({number})")) for number, each in enumerate(trajectories, 1)]
+        landscape = _landscape(trajectories, partial(report, "contours")) if same else None
+    return Comparison(tuple(trajectories), tuple(angles), landscape)
 
 
-def _entrant(name: str, config: Config, examples: Examples) -> Entry:
+def _entry(name: str, config: Config, examples: Examples) -> Entry:
     try:
-        entrant = Entry(name, config, *split_for(config, examples))
-        batch_size(config, len(entrant.train))
+        entry = Entry(name, config, *split_for(config, examples))
+        batch_size(config, len(entry.train))
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None
-    return entrant
+    return entry
 
 
-def _angle(walk: Trajectory, on_progress: Callable[[float], object]) -> Angle:
-    entrant, size = walk.entrant, walk.entrant.batch_size
-    count = len(entrant.train)
+def _angle(trajectory: Trajectory, on_progress: Callable[[float], object]) -> Angle:
+    entry, size = trajectory.entry, trajectory.entry.batch_size
+    count = len(entry.train)
     if size == count:
         return Angle(count, 0.0, 0.0)
-    images = min(count, ANGLE_WORK // walk.path.shape[1])
-    order = generator(entrant.config.seed, Use.SHUFFLE, 1).permutation(count)
+    images = min(count, ANGLE_WORK // trajectory.path.shape[1])
+    order = generator(entry.config.seed, Use.SHUFFLE, 1).permutation(count)
     batches = [order[start : start + size] for start in range(0, count, size)][:BATCHES]
-    network, found, done = _network(entrant.config, np.float64), [], 0
+    network, found, done = _network(entry.config, np.float64), [], 0
 
     def tell(more: int) -> None:
         nonlocal done
         done += more
         on_progress(done / (2 * images))
 
-    for parameters in (walk.path[0], walk.path[-1]):
+    for parameters in (trajectory.path[0], trajectory.path[-1]):
         network.parameters[...] = parameters
         try:
-            _, full = mean_gradient(network, entrant.train, order[:images], tell)
-            each = [angle(mean_gradient(network, entrant.train, batch)[1], full) for batch in batches]
+            _, full = mean_gradient(network, entry.train, order[:images], tell)
+            each = [angle(mean_gradient(network, entry.train, batch)[1], full) for batch in batches]
         except DivergedError:
             each = []
         known = [degrees for degrees in each if degrees is not None]
@@ -150,21 +150,21 @@ def _network(config: Config, dtype: type[np.floating[Any]]) -> Network:
     return Network(config.layer_sizes, config.activation, config.loss, dtype)
 
 
-def _landscape(walks: Sequence[Trajectory], on_progress: Callable[[float], object]) -> LossSurface:
+def _landscape(trajectories: Sequence[Trajectory], on_progress: Callable[[float], object]) -> LossSurface:
     """Survey the plane of all paths, with images from the largest of the training sets."""
-    train = max((walk.entrant.train for walk in walks), key=len)
+    train = max((trajectory.entry.train for trajectory in trajectories), key=len)
     images = train.take(np.arange(min(LANDSCAPE_IMAGES, len(train))))
-    plane = fit_plane([walk.path for walk in walks])
-    return survey(_network(walks[0].entrant.config, np.float32), plane, images, on_progress)
+    plane = fit_plane([trajectory.path for trajectory in trajectories])
+    return survey(_network(trajectories[0].entry.config, np.float32), plane, images, on_progress)
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """Return all of a comparison but the parameters themselves, as docs/json.md describes it."""
     landscape = comparison.landscape
-    paths: Sequence[Array | None] = landscape.plane.paths if landscape else [None] * len(comparison.walks)
-    walks = zip(comparison.walks, comparison.angles, paths, strict=True)
+    paths: Sequence[Array | None] = landscape.plane.paths if landscape else [None] * len(comparison.trajectories)
+    trajectories = zip(comparison.trajectories, comparison.angles, paths, strict=True)
     return {
-        "walks": [_walk_as_json(*each) for each in walks],
+        "walks": [_trajectory_as_json(*each) for each in trajectories],
         "landscape": landscape
         and {
             "shares": landscape.plane.shares.tolist(),
@@ -176,23 +176,23 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _walk_as_json(walk: Trajectory, angle: Angle, path: Array | None) -> dict[str, Any]:
+def _trajectory_as_json(trajectory: Trajectory, angle: Angle, path: Array | None) -> dict[str, Any]:
     return {
-        "name": walk.entrant.name,
-        "config": configs.to_mapping(walk.entrant.config),
-        "train_images": len(walk.entrant.train),
-        "batch_size": walk.entrant.batch_size,
-        "steps": walk.steps,
-        "epochs": walk.epochs,
-        "seconds": walk.seconds,
-        "steps_per_second": walk.steps / walk.seconds if walk.seconds else None,
-        "cost_after_1_second": walk.cost_after(1),
-        "diverged": walk.diverged,
-        "walked": walk.walked,
-        "distance": walk.distance,
+        "name": trajectory.entry.name,
+        "config": configs.to_mapping(trajectory.entry.config),
+        "train_images": len(trajectory.entry.train),
+        "batch_size": trajectory.entry.batch_size,
+        "steps": trajectory.steps,
+        "epochs": trajectory.epochs,
+        "seconds": trajectory.seconds,
+        "steps_per_second": trajectory.steps / trajectory.seconds if trajectory.seconds else None,
+        "cost_after_1_second": trajectory.cost_after(1),
+        "diverged": trajectory.diverged,
+        "walked": trajectory.path_length,
+        "distance": trajectory.displacement,
         "angle": asdict(angle),
-        "looks": [asdict(look) for look in walk.looks],
+        "looks": [asdict(snapshot) for snapshot in trajectory.snapshots],
         "path": None
         if path is None
-        else {"steps": list(walk.marks), "x": path[:, 0].tolist(), "y": path[:, 1].tolist()},
+        else {"steps": list(trajectory.path_steps), "x": path[:, 0].tolist(), "y": path[:, 1].tolist()},
     }

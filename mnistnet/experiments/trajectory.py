@@ -1,7 +1,7 @@
-"""A training followed step by step: how far it walks, where it comes, and what it knows on the way.
+"""A training followed step by step: the path of its weights, and its cost and accuracy on the way.
 
-The steps are the trainer's own, so that a walk of N epochs ends with the weights of a training of N epochs. Whoever
-looks around stops the clock meanwhile, so that looking costs no training time.
+The steps are the trainer's own, so N epochs followed end with the weights of a training of N epochs. The clock stands
+still while cost and accuracy are measured, so that measuring costs no training time.
 """
 
 import time
@@ -25,8 +25,8 @@ from mnistnet.training.state import State, attach_optimizer
 from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.rng import Use, generator
 
-SAMPLE = 5000  # training images that stand for all when the walk looks around
-LOOKS = 40  # how often it does so, as `_Pace` counts
+SAMPLE = 5000  # training images that cost and accuracy are measured on
+SNAPSHOTS = 40  # how many measurements, as `_Spacing` counts
 
 Progress = Callable[[float], object]
 
@@ -53,10 +53,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a walk knows at one step. Accuracies are fractions of 1.
+    """What is measured at one step. Accuracies are fractions of 1.
 
     - `seconds`: of training so far.
-    - `batch_cost`: mean over the batches since the look before, each before its step, of what is descended; None
+    - `batch_cost`: mean over the batches since the snapshot before, each before its step, of what is descended; None
       before the first step.
     - `train_cost`, `train_accuracy`: over up to 5,000 of its training images, the same ones each time.
     - `validation_accuracy`: over all its validation images; None without any.
@@ -75,58 +75,58 @@ class Trajectory:
     """A training that is over.
 
     - `steps`, `epochs` (whole and part), `seconds` of training, and whether it `diverged` and ended there.
-    - `walked`: the length of all its steps, one after the other. `distance`: from its first weights to its last.
-    - `looks`: what it knew on its way, the first weights first, the last ones last unless it diverged.
-    - `marks`: the steps at which its parameters were kept; `path`: those parameters, shape (marks, parameters).
+    - `path_length`: the length of all its steps, one after the other. `displacement`: from first weights to last.
+    - `snapshots`: measured on its way, the first weights first, the last ones last unless it diverged.
+    - `path_steps`: the steps at which the parameters were kept; `path`: those, shape (path_steps, parameters).
     """
 
-    entrant: Entry
+    entry: Entry
     steps: int
     epochs: float
     seconds: float
     diverged: bool
-    walked: float
-    distance: float
-    looks: tuple[Snapshot, ...]
-    marks: tuple[int, ...]
+    path_length: float
+    displacement: float
+    snapshots: tuple[Snapshot, ...]
+    path_steps: tuple[int, ...]
     path: Array
 
     def cost_after(self, seconds: float) -> float | None:
-        """Return the cost after so much training, between two looks in proportion; None if it took less than that."""
-        times = [look.seconds for look in self.looks]
+        """Return the cost after so much training, between two snapshots in proportion; None if it took less."""
+        times = [snapshot.seconds for snapshot in self.snapshots]
         if seconds > times[-1]:
             return None
-        return float(np.interp(seconds, times, [look.train_cost for look in self.looks]))
+        return float(np.interp(seconds, times, [snapshot.train_cost for snapshot in self.snapshots]))
 
 
-def walk(
-    entrant: Entry, seed: int, points: int, seconds: float | None, on_progress: Progress | None = None
+def follow(
+    entry: Entry, seed: int, points: int, seconds: float | None, on_progress: Progress | None = None
 ) -> Trajectory:
     """Train from the first weights of `seed`, for the config's epochs or for `seconds`, but one epoch at least.
 
     Over seconds the learning-rate schedule runs as it would over as many epochs as fit in. The path gets `points`
-    points to twice as many. `on_progress(share)` hears how much is done. Raises ConfigError.
+    points to twice as many. `on_progress(share)` is called with how much is done. Raises ConfigError.
     """
-    config = entrant.config
+    config = entry.config
     network = Network(config.layer_sizes, config.activation, config.loss)
     network.initialise(generator(seed, Use.INIT))
     state, clock, diverged = attach_optimizer(config, network), _Clock(), False
-    limit = _Limit(config.epochs, entrant.steps_an_epoch, seconds)
-    with one_blas_thread(), make_trainer(state, entrant.train) as trainer:
-        diary = _Diary(state, entrant, points)
+    limit = _Limit(config.epochs, entry.steps_an_epoch, seconds)
+    with one_blas_thread(), make_trainer(state, entry.train) as trainer:
+        recorder = _Recorder(state, entry, points)
         clock.go_on()
         try:
             for batch in _steps(trainer, limit, clock):
                 with clock.stopped():
                     share = limit.share(state.optimizer.steps, clock.seconds)
-                    diary.note(batch.logits, batch.targets, clock.seconds, share)
+                    recorder.record(batch.logits, batch.targets, clock.seconds, share)
                     if on_progress:
                         on_progress(share)
                 if share >= 1:
                     break
         except DivergedError:
             diverged = True
-    return diary.close(diverged)
+    return recorder.close(diverged)
 
 
 def _steps(trainer: Trainer, limit: "_Limit", clock: "_Clock") -> Iterator[Batch]:
@@ -166,27 +166,27 @@ class _Clock:
 
 
 class _Limit:
-    """How long a walk is: the config's epochs, or if `seconds` are given as long as those, but one epoch at least."""
+    """How long to train: the config's epochs, or if `seconds` are given as long as those, but one epoch at least."""
 
     def __init__(self, epochs: int, steps_an_epoch: int, seconds: float | None) -> None:
         self._epochs, self._steps_an_epoch, self._seconds = epochs, steps_an_epoch, seconds
 
     def epochs(self, epoch: float, seconds: float) -> float:
-        """Return how many epochs the walk will have, as far as can be told at this point of it."""
+        """Return how many epochs there will be, as far as can be told by now."""
         if self._seconds is None:
             return self._epochs
         return max(1.0, epoch * self._seconds / seconds) if epoch else inf
 
     def share(self, step: int, seconds: float) -> float:
-        """Return how much of the walk is done, from 0 to 1."""
+        """Return how much of the training is done, from 0 to 1."""
         if self._seconds is None:
             return step / (self._epochs * self._steps_an_epoch)
         return min(1.0, seconds / self._seconds, step / self._steps_an_epoch)
 
 
-class _Pace:
+class _Spacing:
     """Says which steps to keep: at first each; then in steps that grow with their number, `points` to each factor of
-    e^12 = 160,000; and from a twelfth of the walk on evenly, `points` to the whole of it. So about 2 `points` at most.
+    e^12 = 160,000; and from a twelfth of the training on evenly, `points` to the whole. So about 2 `points` at most.
     """
 
     GROWTH = 12
@@ -195,30 +195,30 @@ class _Pace:
         self._points, self._next = points, 1
 
     def is_due(self, step: int, share: float) -> bool:
-        """Return whether to keep this step, with which `share` of the walk is done; the last one always is."""
+        """Return whether to keep this step, with which `share` of the training is done; the last one always is."""
         if step < self._next and share < 1:
             return False
         self._next = step + max(1, int(step * min(self.GROWTH, 1 / share) / self._points))
         return True
 
 
-class _Diary:
-    """Follows a training and looks around at some of its steps."""
+class _Recorder:
+    """Records a training: its path, and a snapshot at some of its steps."""
 
-    def __init__(self, state: State, entrant: Entry, points: int) -> None:
-        self._state, self._entrant = state, entrant
-        chosen = np.linspace(0, len(entrant.train) - 1, min(SAMPLE, len(entrant.train))).astype(np.intp)
-        self._sample = entrant.train.take(chosen)
-        self._to_look, self._to_keep = _Pace(LOOKS), _Pace(points)
+    def __init__(self, state: State, entry: Entry, points: int) -> None:
+        self._state, self._entry = state, entry
+        chosen = np.linspace(0, len(entry.train) - 1, min(SAMPLE, len(entry.train))).astype(np.intp)
+        self._sample = entry.train.take(chosen)
+        self._to_measure, self._to_keep = _Spacing(SNAPSHOTS), _Spacing(points)
         self._here: Array = state.network.parameters.copy()
         self._moved = np.empty_like(self._here)
-        self._steps, self._seconds, self._walked = 0, 0.0, 0.0
+        self._steps, self._seconds, self._path_length = 0, 0.0, 0.0
         self._costs: list[float] = []
-        self._looks = [self._look()]
-        self._marks, self._path = [0], [self._here.copy()]
+        self._snapshots = [self._snapshot()]
+        self._path_steps, self._path = [0], [self._here.copy()]
 
     @ignore_fp_errors
-    def note(self, logits: Array, targets: Array, seconds: float, share: float) -> None:
+    def record(self, logits: Array, targets: Array, seconds: float, share: float) -> None:
         """Follow one step, before which the batch had these logits. Raises DivergedError."""
         parameters = self._state.network.parameters
         np.subtract(parameters, self._here, out=self._moved)
@@ -228,36 +228,36 @@ class _Diary:
             raise DivergedError("cost or weights are no longer finite numbers")
         self._here[...] = parameters
         self._steps, self._seconds = self._steps + 1, seconds
-        self._walked += length
+        self._path_length += length
         self._costs.append(cost)
         if self._to_keep.is_due(self._steps, share):
             self._keep()
-        if self._to_look.is_due(self._steps, share):
-            self._looks.append(self._look())
+        if self._to_measure.is_due(self._steps, share):
+            self._snapshots.append(self._snapshot())
 
     def close(self, diverged: bool) -> Trajectory:
         """Return all that was noted."""
-        if self._marks[-1] != self._steps:
+        if self._path_steps[-1] != self._steps:
             self._keep()
         return Trajectory(
-            entrant=self._entrant,
+            entry=self._entry,
             steps=self._steps,
-            epochs=self._steps / self._entrant.steps_an_epoch,
+            epochs=self._steps / self._entry.steps_an_epoch,
             seconds=self._seconds,
             diverged=diverged,
-            walked=self._walked,
-            distance=float(np.linalg.norm(self._path[-1] - self._path[0])),
-            looks=tuple(self._looks),
-            marks=tuple(self._marks),
+            path_length=self._path_length,
+            displacement=float(np.linalg.norm(self._path[-1] - self._path[0])),
+            snapshots=tuple(self._snapshots),
+            path_steps=tuple(self._path_steps),
             path=np.stack(self._path),
         )
 
     def _keep(self) -> None:
-        self._marks.append(self._steps)
+        self._path_steps.append(self._steps)
         self._path.append(self._here.copy())
 
-    def _look(self) -> Snapshot:
-        network, validation = self._state.result, self._entrant.validation
+    def _snapshot(self) -> Snapshot:
+        network, validation = self._state.result, self._entry.validation
         train = evaluate(network, self._sample)
         batch_cost = float(np.mean(self._costs)) if self._costs else None
         self._costs.clear()

@@ -62,7 +62,7 @@ class Classifier:
             labels=checkpoint.labels,
             shape=checkpoint.shape,
             temperature=checkpoint.temperature,
-            threshold=checkpoint.evidence,
+            threshold=checkpoint.ood_threshold,
         )
 
     @property

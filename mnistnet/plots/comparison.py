@@ -22,22 +22,22 @@ SMALL = 0.1  # of the picture's width: a path that is smaller is shown enlarged
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
-    """Draw walks: cost against steps and seconds, accuracy against seconds, paths over contours of the cost."""
+    """Draw trajectories: cost against steps and seconds, accuracy against seconds, paths over contours of the cost."""
     with figure(path, 10.5, 8.6) as drawing:
         (steps, seconds), (accuracy, plane) = drawing.subplots(2, 2)
-        walks = comparison.walks
-        _costs(steps, walks)
-        _against_seconds(seconds, walks, "train_cost")
+        trajectories = comparison.trajectories
+        _costs(steps, trajectories)
+        _against_seconds(seconds, trajectories, "train_cost")
         _as_costs(seconds, "Cost against seconds")
-        _accuracies(accuracy, walks)
+        _accuracies(accuracy, trajectories)
         _paths(plane, comparison)
-        drawing.legend(steps.get_lines(), list(map(_title, walks)), loc="outside upper center", ncols=2)
+        drawing.legend(steps.get_lines(), list(map(_title, trajectories)), loc="outside upper center", ncols=2)
 
 
-def _title(walk: Trajectory) -> str:
+def _title(trajectory: Trajectory) -> str:
     return (
-        f"{walk.entrant.name}: {walk.entrant.batch_size:,} images a step, "
-        f"walked {_distance(walk.walked)}, came {_distance(walk.distance)}"
+        f"{trajectory.entry.name}: {trajectory.entry.batch_size:,} images a step, "
+        f"walked {_distance(trajectory.path_length)}, came {_distance(trajectory.displacement)}"
     )
 
 
@@ -45,9 +45,13 @@ def _distance(length: float) -> str:
     return f"{length:,.0f}" if 100 <= length < 1e6 else f"{length:.3g}"
 
 
-def _costs(axes: "Axes", walks: Sequence[Trajectory]) -> None:
-    for walk, style in zip(walks, line_styles(), strict=False):
-        axes.plot([look.step for look in walk.looks], [look.train_cost for look in walk.looks], **style)
+def _costs(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
+    for trajectory, style in zip(trajectories, line_styles(), strict=False):
+        axes.plot(
+            [snapshot.step for snapshot in trajectory.snapshots],
+            [snapshot.train_cost for snapshot in trajectory.snapshots],
+            **style,
+        )
     axes.set(xscale="symlog", xlim=(0, None), xlabel="steps")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     _as_costs(axes, "Cost against steps")
@@ -62,21 +66,27 @@ def _as_costs(axes: "Axes", title: str) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _accuracies(axes: "Axes", walks: Sequence[Trajectory]) -> None:
-    _against_seconds(axes, walks, "validation_accuracy", 100)
-    _against_seconds(axes, walks, "train_accuracy", 100, linewidth=0.8)
+def _accuracies(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
+    _against_seconds(axes, trajectories, "validation_accuracy", 100)
+    _against_seconds(axes, trajectories, "train_accuracy", 100, linewidth=0.8)
     axes.set(title="Accuracy against seconds", ylabel="accuracy (%)", ylim=(0, 100))
-    bold, thin = axes.get_lines()[0], axes.get_lines()[len(walks)]
+    bold, thin = axes.get_lines()[0], axes.get_lines()[len(trajectories)]
     words = ["on validation images", "on training images"]
     axes.legend([bold, thin], words, loc="upper left")  # where an untrained network leaves room
 
 
-def _against_seconds(axes: "Axes", walks: Sequence[Trajectory], what: str, scale: float = 1, **changes: Any) -> None:
-    """Plot what the looks know against time, which has to be seen in thousandths and in tens of a second alike."""
-    first = 0.5 * min(walk.looks[min(1, len(walk.looks) - 1)].seconds or 1e-3 for walk in walks)
-    for walk, style in zip(walks, line_styles(), strict=False):
-        times = [max(look.seconds, first) for look in walk.looks]
-        known = [np.nan if (value := getattr(look, what)) is None else scale * value for look in walk.looks]
+def _against_seconds(
+    axes: "Axes", trajectories: Sequence[Trajectory], what: str, scale: float = 1, **changes: Any
+) -> None:
+    """Plot what the snapshots say against time, which has to be seen in thousandths and in tens of a second alike."""
+    first = 0.5 * min(
+        trajectory.snapshots[min(1, len(trajectory.snapshots) - 1)].seconds or 1e-3 for trajectory in trajectories
+    )
+    for trajectory, style in zip(trajectories, line_styles(), strict=False):
+        times = [max(snapshot.seconds, first) for snapshot in trajectory.snapshots]
+        known = [
+            np.nan if (value := getattr(snapshot, what)) is None else scale * value for snapshot in trajectory.snapshots
+        ]
         # Until its first step is done, a training stands where it began.
         axes.plot([times[0], *times[1:2], *times[1:]], [known[0], *known[0:1], *known[1:]], **style | changes)
     axes.set(xscale="log", xlim=(first, None), xlabel="seconds of training")

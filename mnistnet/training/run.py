@@ -99,7 +99,7 @@ class Run:
         best = checkpoint.load(self.best)
         if self.validation and best.temperature is None:
             fitted = Classifier.of(best).fitted(self.validation)
-            best = replace(best, temperature=fitted.temperature, evidence=fitted.threshold)
+            best = replace(best, temperature=fitted.temperature, ood_threshold=fitted.threshold)
             try:
                 checkpoint.save(self.best, best)
             except CheckpointError as error:

@@ -63,7 +63,7 @@ class _Seen:
     window: float
     light: bool
     box: tuple[float, float, float, float]
-    looks: float
+    likeness: float
 
 
 def find_ink(grey: Array) -> Sheet | None:
@@ -86,7 +86,7 @@ def _elected(grey: Array) -> _Seen | None:
         for light in (False, True):
             _vote(groups, _shapes_seen(grey, share, light))
     group = max(groups, key=_score, default=[])
-    return _spokesman(group) if any(one.looks >= MIN_DIGIT_LIKENESS for one in group) else None
+    return _representative(group) if any(one.likeness >= MIN_DIGIT_LIKENESS for one in group) else None
 
 
 def _enlarged(elected: _Seen, grey: Array) -> Sheet:
@@ -113,13 +113,13 @@ def _vote(groups: list[list[_Seen]], seen: list[_Seen]) -> None:
 
 
 def _score(group: list[_Seen]) -> float:
-    """Return votes times looks: a long shape of dark strokes on even paper, not at the edge of the picture."""
-    top, left, bottom, right = _spokesman(group).box
+    """Return votes times likeness: a long shape of dark strokes on even paper, not at the edge of the picture."""
+    top, left, bottom, right = _representative(group).box
     likely = len(group) * (LIGHT_INK if group[0].light else 1)
-    return float(likely * max(bottom - top, right - left) ** LONGER * max(one.looks for one in group))
+    return float(likely * max(bottom - top, right - left) ** LONGER * max(one.likeness for one in group))
 
 
-def _spokesman(group: list[_Seen]) -> _Seen:
+def _representative(group: list[_Seen]) -> _Seen:
     """Return the shape that is most like the others; of some that are as much so the sharpest, from the widest window.
 
     A narrow window may show a thick stroke's outline only, a wide one may add a shadow's edge or lose a thin stroke;
@@ -145,14 +145,14 @@ def _seen(sheet: Sheet, grey: Array, share: float, light: bool) -> _Seen:
     tall, wide, stroke = rows.stop - rows.start, columns.stop - columns.start, stroke_width(sheet.digit)
     length = max(tall, wide)
     page = np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX))
-    looks = _evenness(sheet.digit, page)
+    likeness = _evenness(sheet.digit, page)
     unlikely = (
         WINDOW_STROKES * stroke > share * max(height, width),
         MIN_LENGTH * stroke > length,
         wide > MAX_WIDE * tall or tall > MAX_TALL * wide,
     )
-    looks *= DOUBTFUL ** sum(unlikely) * min(1.0, stroke / (THIN * length)) ** 0.5
-    return _Seen(sheet, share, light, box, looks * (AT_EDGE if _touches_edge(sheet.digit) else 1))
+    likeness *= DOUBTFUL ** sum(unlikely) * min(1.0, stroke / (THIN * length)) ** 0.5
+    return _Seen(sheet, share, light, box, likeness * (AT_EDGE if _touches_edge(sheet.digit) else 1))
 
 
 def _evenness(digit: Mask, page: Array) -> float:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from mnistnet import __version__
 from mnistnet.checkpoint import checkpoint
-from mnistnet.cli import COMMANDS, TerminatedError, _signals_as_exceptions, cli
+from mnistnet.cli import COMMANDS, TerminatedError, _signals_as_exceptions
+from tests.helpers import run
 
 SMALL = [
     "--set",
@@ -29,10 +29,6 @@ SMALL = [
     "--set",
     "layer_sizes=[784,32,10]",
 ]
-
-
-def run(*args: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(a) for a in args])
 
 
 def process(*args: str | Path, **options: Any) -> "subprocess.CompletedProcess[str]":

@@ -16,7 +16,8 @@ from mnistnet.data.datasets import Examples
 from mnistnet.inference.evaluate import forward
 from mnistnet.nn.network import Network
 from mnistnet.vision import image_file
-from tests.cli.test_cli import process, run
+from tests.cli.test_cli import process
+from tests.helpers import run
 from tests.pictures import SEVEN, on_paper, png
 
 NEW = {"dataset": {"name": "mnist", "sha256": {}}, "best": {"epoch": 0, "validation_accuracy": None, "chosen_by": ""}}

@@ -10,8 +10,8 @@ import pytest
 from mnistnet.config import loader as configs
 from mnistnet.config import presets
 from mnistnet.errors import ConfigError
-from tests.cli.test_cli import run
 from tests.conftest import ROOT
+from tests.helpers import run
 from tests.project.test_documents import CONFIGS
 
 

@@ -23,7 +23,7 @@ from mnistnet.data.augment import (
     b_splines,
     contact_sheet,
 )
-from mnistnet.data.bilinear import Sampler
+from mnistnet.data.bilinear import BilinearReader
 from mnistnet.util.arrays import Array
 
 PRESETS = [Default(), Simard2003(), Ciresan2010()]
@@ -125,7 +125,7 @@ def test_brightness_between_pixels_is_that_of_a_slow_reference() -> None:
     places[0] = np.rint(places[0])
     places[1, :, :4] = [[-1, height, height - 1, -0.5], [-1, width, width - 1, width - 0.5]]
     out = np.empty((4, height * width), np.float32)
-    Sampler(shape)(images, places.copy(), out)
+    BilinearReader(shape)(images, places.copy(), out)
     for image, (ys, xs), row in zip(images.reshape(4, *shape), places, out, strict=True):
         assert row == pytest.approx([reference(image, y, x) for y, x in zip(ys, xs, strict=True)], abs=1e-5)
 
@@ -133,7 +133,7 @@ def test_brightness_between_pixels_is_that_of_a_slow_reference() -> None:
 @pytest.mark.parametrize("far", [-1.0, 28.0, -1e9, 1e9])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_outside_an_image_all_is_black_whatever_its_neighbours_in_the_batch_hold(far: float, axis: int) -> None:
-    reader = Sampler((28, 28))
+    reader = BilinearReader((28, 28))
     images = np.full((reader.rows, 784), 255, np.uint8)
     places = np.broadcast_to(np.indices((28, 28)).reshape(2, -1), (reader.rows, 2, 784)).astype(np.float32)
     places[:, axis] = far

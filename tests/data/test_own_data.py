@@ -17,7 +17,7 @@ from mnistnet.data import own_data
 from mnistnet.data.own_data import open_folder
 from mnistnet.errors import CheckpointError, ConfigError, DataError
 from mnistnet.vision.preprocess import fitted, light_on_dark
-from tests.cli.test_cli import run
+from tests.helpers import run
 from tests.mirror import idx_file
 from tests.own_data import CLASSES, FITTING, write_bars
 from tests.pictures import png

@@ -13,7 +13,7 @@ from mnistnet.data import datasets, idx, own_data, registry
 from mnistnet.data.datasets import Store
 from mnistnet.data.registry import FASHION_MNIST, NAMES, DatasetSpec
 from mnistnet.errors import DownloadError
-from tests.cli.test_cli import run
+from tests.helpers import run
 from tests.mirror import refused_port, small_dataset
 
 

@@ -1,4 +1,4 @@
-"""`mnistnet compare`: walks that are the trainer's own, measured while the clock stands; their plane; what is shown."""
+"""`mnistnet compare`: the trainer's own trajectories, measured while the clock stands; their plane; what is shown."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from mnistnet.errors import UsageError
 from mnistnet.experiments import compare, trajectory
 from mnistnet.experiments.compare import Comparison
 from mnistnet.experiments.loss_surface import fit_plane, survey
-from mnistnet.experiments.trajectory import Entry, walk
+from mnistnet.experiments.trajectory import Entry, follow
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.nn.network import Network
 from mnistnet.plots.comparison import draw_comparison
@@ -45,7 +45,7 @@ def config(*overrides: str) -> Config:
     return configs.load(None, [*SMALL, *overrides])
 
 
-def entrant(examples: Examples, config: Config, name: str = "it") -> Entry:
+def entry(examples: Examples, config: Config, name: str = "it") -> Entry:
     limit = None if config.train_images == "all" else config.train_images
     return Entry(name, config, *split(examples, config.validation, limit, config.seed))
 
@@ -101,14 +101,14 @@ def file(tmp_path: Path) -> Path:
 def test_a_walk_of_some_epochs_ends_with_the_weights_that_training_ends_with(
     some: Examples, overrides: list[str]
 ) -> None:
-    one = entrant(some, config("epochs=3", *overrides))
+    one = entry(some, config("epochs=3", *overrides))
     state = loop.start(one.config)
     last = list(loop.fit(state, one.train, one.validation))[-1].metrics
-    done = walk(one, one.config.seed, 50, None)
+    done = follow(one, one.config.seed, 50, None)
     assert np.array_equal(done.path[-1], state.network.parameters)
     assert done.steps == state.optimizer.steps
     assert (done.epochs, done.diverged) == (3, False)
-    assert done.looks[-1].validation_accuracy == last.validation_accuracy
+    assert done.snapshots[-1].validation_accuracy == last.validation_accuracy
 
 
 def test_the_same_command_gives_the_same_json_but_for_the_seconds(file: Path, mnist_dir: Path) -> None:
@@ -141,36 +141,36 @@ def test_the_json_has_the_documented_keys_and_adds_up(file: Path, mnist_dir: Pat
 
 
 def test_all_start_from_the_same_weights_and_so_from_the_same_cost(pair: Comparison) -> None:
-    careful, drunk = pair.walks
+    careful, drunk = pair.trajectories
     assert np.array_equal(careful.path[0], drunk.path[0])
-    assert careful.looks[0] == drunk.looks[0]
+    assert careful.snapshots[0] == drunk.snapshots[0]
 
 
 def test_seeds_vary_the_order_and_not_the_first_weights_of_one_network(some: Examples) -> None:
     named = [(seed, config("epochs=1", f"seed={seed}")) for seed in ("1", "2")]
-    one, other = compare.compare(named, some).walks
+    one, other = compare.compare(named, some).trajectories
     assert np.array_equal(one.path[0], other.path[0])
     assert not np.array_equal(one.path[-1], other.path[-1])
 
 
 def test_the_careful_man_walks_straighter_than_the_drunk_man(pair: Comparison) -> None:
-    careful, drunk = (done.walked / done.distance for done in pair.walks)
+    careful, drunk = (done.path_length / done.displacement for done in pair.trajectories)
     assert 1 <= careful < 0.7 * drunk
 
 
 def test_walked_is_the_length_of_every_step(pair: Comparison) -> None:
-    careful = pair.walks[0]
-    assert careful.marks == tuple(range(61))
+    careful = pair.trajectories[0]
+    assert careful.path_steps == tuple(range(61))
     steps = np.linalg.norm(np.diff(careful.path.astype(np.float64), axis=0), axis=1)
-    assert careful.walked == pytest.approx(steps.sum(), rel=1e-5)
+    assert careful.path_length == pytest.approx(steps.sum(), rel=1e-5)
 
 
 def test_different_networks_each_have_their_own_weights_and_no_common_plane(some: Examples) -> None:
     named = [(sizes, config("epochs=1", f"layer_sizes={sizes}")) for sizes in ("[784,10]", "[784,12,10]")]
     comparison = compare.compare(named, some)
     assert comparison.landscape is None
-    for done in comparison.walks:
-        state = loop.start(done.entrant.config)
+    for done in comparison.trajectories:
+        state = loop.start(done.entry.config)
         assert np.array_equal(done.path[0], state.network.parameters)
     assert "different networks" in "\n".join(lines(comparison))
     assert compare.as_json(comparison)["walks"][0]["path"] is None
@@ -178,9 +178,9 @@ def test_different_networks_each_have_their_own_weights_and_no_common_plane(some
 
 @pytest.mark.parametrize("batch_size", ["30", "all"])
 def test_seconds_end_a_walk_but_not_before_one_epoch(some: Examples, batch_size: str) -> None:
-    done = walk(entrant(some, config(f"batch_size={batch_size}", "schedule=cosine")), 0, 50, 1e-9)
+    done = follow(entry(some, config(f"batch_size={batch_size}", "schedule=cosine")), 0, 50, 1e-9)
     assert done.epochs == 1
-    assert done.looks[-1].step == done.steps
+    assert done.snapshots[-1].step == done.steps
 
 
 def test_looking_around_stops_the_clock(some: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,30 +191,33 @@ def test_looking_around_stops_the_clock(some: Examples, monkeypatch: pytest.Monk
         now += 1
         return now
 
-    def look(*arguments: Any) -> Any:
+    def slow(*arguments: Any) -> Any:
         nonlocal now
         now += 1_000_000
         return evaluate(*arguments)
 
     monkeypatch.setattr(trajectory, "time", SimpleNamespace(perf_counter=tick))
-    monkeypatch.setattr(trajectory, "evaluate", look)
-    done = walk(entrant(some, config("epochs=3")), 0, 50, None)
+    monkeypatch.setattr(trajectory, "evaluate", slow)
+    done = follow(entry(some, config("epochs=3")), 0, 50, None)
     assert 0 < done.seconds < 1000
-    assert [look.seconds for look in done.looks] == sorted(look.seconds for look in done.looks)
+    assert [snapshot.seconds for snapshot in done.snapshots] == sorted(snapshot.seconds for snapshot in done.snapshots)
 
 
 @pytest.mark.parametrize("points", [6, 40])
 def test_a_long_walk_keeps_a_bounded_number_of_points_the_first_and_the_last(some: Examples, points: int) -> None:
-    done = walk(entrant(some, config("batch_size=1", "epochs=8")), 0, points, None)
+    done = follow(entry(some, config("batch_size=1", "epochs=8")), 0, points, None)
     assert done.steps == 3200
-    assert points / 2 < len(done.marks) <= 2 * points + 2
-    assert (done.marks[:2], done.marks[-1]) == ((0, 1), done.steps)
-    assert all(a < b for a, b in pairwise(done.marks))
+    assert points / 2 < len(done.path_steps) <= 2 * points + 2
+    assert (done.path_steps[:2], done.path_steps[-1]) == ((0, 1), done.steps)
+    assert all(a < b for a, b in pairwise(done.path_steps))
 
 
 def test_the_cost_after_a_second_lies_between_the_looks_around_it(pair: Comparison) -> None:
-    looks = [replace(look, seconds=float(look.step), train_cost=10.0 - look.step) for look in pair.walks[0].looks[:3]]
-    done = replace(pair.walks[0], looks=tuple(looks))
+    snapshots = [
+        replace(snapshot, seconds=float(snapshot.step), train_cost=10.0 - snapshot.step)
+        for snapshot in pair.trajectories[0].snapshots[:3]
+    ]
+    done = replace(pair.trajectories[0], snapshots=tuple(snapshots))
     assert done.cost_after(1.5) == pytest.approx(8.5)
     assert done.cost_after(2.5) is None
 
@@ -249,7 +252,7 @@ def test_points_on_a_line_or_in_one_place_have_coordinates_too(path: Any) -> Non
 def test_the_landscape_holds_the_cost_at_each_point_of_a_grid_around_all_paths(
     pair: Comparison, some: Examples
 ) -> None:
-    plane = fit_plane([done.path for done in pair.walks])
+    plane = fit_plane([done.path for done in pair.trajectories])
     network, few = Network((784, 10), "relu", "cross_entropy"), some.take(np.arange(50))
     ground = survey(network, plane, few, lambda share: None)
     points = np.concatenate(plane.paths)
@@ -271,9 +274,9 @@ def test_over_makes_a_config_of_each_value_and_leaves_commas_in_brackets_alone(f
     over = "layer_sizes=[784, 10],[784,9,10]"
     result = run(file, "--over", over, "--epochs", "1", "--json", *options(mnist_dir))
     assert result.exit_code == 0, result.output
-    walks = json.loads(result.stdout)["walks"]
-    assert [each["config"]["layer_sizes"] for each in walks] == [[784, 10], [784, 9, 10]]
-    assert [each["config"]["batch_size"] for each in walks] == [40, 40]
+    trajectories = json.loads(result.stdout)["walks"]
+    assert [each["config"]["layer_sizes"] for each in trajectories] == [[784, 10], [784, 9, 10]]
+    assert [each["config"]["batch_size"] for each in trajectories] == [40, 40]
 
 
 def test_more_images_are_said_to_narrow_the_gap_between_known_and_new(some: Examples) -> None:
@@ -286,8 +289,10 @@ def test_more_images_are_said_to_narrow_the_gap_between_known_and_new(some: Exam
 
 
 def test_columns_of_the_tables_do_not_touch(pair: Comparison) -> None:
-    long = replace(pair.walks[1], steps=188_770, epochs=18_877.0, seconds=1234.5)
-    row = next(line for line in lines(replace(pair, walks=(pair.walks[0], long))) if line.startswith("  drunk"))
+    long = replace(pair.trajectories[1], steps=188_770, epochs=18_877.0, seconds=1234.5)
+    row = next(
+        line for line in lines(replace(pair, trajectories=(pair.trajectories[0], long))) if line.startswith("  drunk")
+    )
     assert row.split()[:4] == ["drunk", "188,770", "18,877", "1234.5"]
 
 

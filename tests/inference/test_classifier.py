@@ -7,23 +7,18 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
 from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
 from mnistnet.checkpoint.checkpoint import Checkpoint, Origin
-from mnistnet.cli import cli
 from mnistnet.config.schema import Config
 from mnistnet.errors import UsageError
 from mnistnet.inference import ood
 from mnistnet.inference.classifier import Classifier, check_alike
 from mnistnet.nn.network import Network
 from mnistnet.util.rng import Use, generator
-
-
-def run(*args: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(a) for a in args])
+from tests.helpers import run
 
 
 def own_network(shape: tuple[int, int], *, named: bool = True) -> Checkpoint:
@@ -36,7 +31,7 @@ def own_network(shape: tuple[int, int], *, named: bool = True) -> Checkpoint:
         origin |= Origin(name="own", sha256={}, labels=["a", "b", "c"], shape=list(shape))
     config = Config(dataset="./own", layer_sizes=sizes)
     shipped = checkpoint.load(pretrained.path("best"))
-    return replace(shipped, config=config, network=network, dataset=origin, evidence=-1e6)
+    return replace(shipped, config=config, network=network, dataset=origin, ood_threshold=-1e6)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (5, 9), (16, 49), (49, 16)])

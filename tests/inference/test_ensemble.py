@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
-from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import UsageError
 from mnistnet.inference import calibration
@@ -19,10 +17,7 @@ from mnistnet.inference.classifier import Classifier, evaluate_together
 from mnistnet.inference.evaluate import evaluate, forward
 from mnistnet.nn.network import Network
 from mnistnet.util.rng import Use, generator
-
-
-def run(*args: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(a) for a in args])
+from tests.helpers import run
 
 
 def some_network(seed: int, sizes: tuple[int, ...] = (784, 20, 10)) -> Network:

@@ -19,9 +19,9 @@ from mnistnet.checkpoint import checkpoint
 from mnistnet.data.datasets import Examples
 from mnistnet.inference import calibration, export
 from mnistnet.inference.evaluate import forward
-from tests.cli.test_cli import run
 from tests.conftest import ROOT
 from tests.golden.make import GOLDEN
+from tests.helpers import run
 from tests.own_data import FITTING, write_bars
 
 NETWORKS = {"best": pretrained.path("best"), "video": pretrained.path("3blue1brown"), "golden": GOLDEN}

@@ -4,22 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
-from mnistnet.cli import cli
 from mnistnet.data import registry
 from mnistnet.data.datasets import Examples
 from mnistnet.inference.evaluate import evaluate
 from tests.conftest import ROOT
+from tests.helpers import run
 from tests.pictures import png
 
 PROMISED = {"best": 0.992, "3blue1brown": 0.95}
-
-
-def run(*args: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(a) for a in args])
 
 
 @pytest.mark.parametrize("name", pretrained.NAMES)

@@ -20,6 +20,7 @@ from mnistnet.training.metrics import EpochMetrics
 from mnistnet.training.state import State
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
+from tests.helpers import some
 
 
 def config(*overrides: str) -> Config:
@@ -28,10 +29,6 @@ def config(*overrides: str) -> Config:
 
 def fit(state: State, train: Examples, validation: Examples | None = None) -> list[EpochResult]:
     return list(loop.fit(state, train, validation))
-
-
-def some(examples: Examples, count: int, start: int = 0) -> Examples:
-    return examples.take(np.arange(start, start + count))
 
 
 def test_twenty_images_are_learned_by_heart(mnist_train: Examples) -> None:

@@ -21,12 +21,9 @@ from mnistnet.training.data_loader import DataLoader
 from mnistnet.training.process_pool import CAN_FORK, ProcessPool
 from mnistnet.util.shared_memory import shared_zeros
 from tests.conftest import ROOT
+from tests.helpers import some
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="needs processes that can be forked")
-
-
-def some(examples: Examples, count: int) -> Examples:
-    return examples.take(np.arange(count))
 
 
 def comes_true(what: Callable[[], bool], seconds: float = 10) -> bool:

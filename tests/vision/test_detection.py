@@ -105,7 +105,7 @@ def test_of_what_windows_show_of_a_shape_the_most_usual_is_taken() -> None:
         return detection._Seen(Sheet(empty, empty > 0, empty > 0), window, False, (0.2, 0.2, 0.6, right), 1.0)
 
     cut, whole, wide, blurred = seen(0.06, 0.5), seen(0.12, 0.6), seen(0.2, 0.6), seen(0.4, 0.8)
-    assert detection._spokesman([cut, whole, wide, blurred]) is wide
-    assert detection._spokesman([cut]) is cut
+    assert detection._representative([cut, whole, wide, blurred]) is wide
+    assert detection._representative([cut]) is cut
     reduced = seen(0.4, 0.6, pixels=1)
-    assert detection._spokesman([cut, whole, wide, reduced]) is wide
+    assert detection._representative([cut, whole, wide, reduced]) is wide

@@ -157,13 +157,13 @@ def test_a_picture_of_several_digits_without_line_gets_a_hint(clear: Examples) -
 def test_most_letters_are_unsure_and_nearly_all_digits_are_not(best: Checkpoint, mnist_test: Examples) -> None:
     few = mnist_test.images[:1000]
     ones = np.ones(len(few))
-    assert ood.unsure(best.network, few, (28, 28), ones, best.evidence).mean() < 0.05
+    assert ood.unsure(best.network, few, (28, 28), ones, best.ood_threshold).mean() < 0.05
     letters = []
     for letter in "EFGHKMNPRWXaehkmrwx":
         sheet = Image.new("L", (120, 120), 255)
         ImageDraw.Draw(sheet).text((60, 60), letter, font=ImageFont.load_default(70), anchor="mm", fill=0)
         letters.append(image_file.digit_from_bytes(saved(sheet), letter))
-    assert ood.unsure(best.network, np.stack(letters), (28, 28), ones[: len(letters)], best.evidence).mean() > 0.6
+    assert ood.unsure(best.network, np.stack(letters), (28, 28), ones[: len(letters)], best.ood_threshold).mean() > 0.6
 
 
 def test_what_is_unsure_is_said_without_a_percentage() -> None:
