@@ -177,7 +177,10 @@ def _plain(block: Block) -> dict[str, Any]:
                     for head, column in zip(block.heads, block.columns, strict=True)
                 ],
                 "marks": block.marks,
-                "rows": [{"values": row.values, "cells": block.cells(row), "mark": row.mark} for row in block.rows],
+                "rows": [
+                    {"values": row.values, "cells": block.cells(row)} | ({} if row.mark is None else {"mark": row.mark})
+                    for row in block.rows
+                ],
                 "more": block.more,
             }
 
