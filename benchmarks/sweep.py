@@ -14,6 +14,7 @@ from mnistnet.data import datasets
 from mnistnet.data.registry import MNIST
 from mnistnet.experiments.sweep import local
 from mnistnet.experiments.sweep.trial import Job, key_of
+from mnistnet.experiments.sweep.workers import scores
 
 BASE = ("layer_sizes=[784, 64, 10]", "train_images=5000", "epochs=5", "threads=1")
 
@@ -44,7 +45,7 @@ def main() -> None:
 def _round(jobs: list[Job], workers: int) -> tuple[float, float, float]:
     """Return seconds a trial that are not training, trials an hour, and how many those would be without them."""
     began = time.perf_counter()
-    training = sum(score.seconds for score in local.scores(jobs, workers))
+    training = sum(score.seconds for score in scores(local.LocalWorkers(workers), jobs))
     wall = time.perf_counter() - began
     lost = (workers * wall - training) / len(jobs)
     return lost, 3600 * len(jobs) / wall, 3600 * len(jobs) * workers / training

@@ -17,7 +17,7 @@ from mnistnet.util.number_format import per_cent
 if TYPE_CHECKING:
     from mnistnet.experiments.sweep.journal import Entry
     from mnistnet.experiments.sweep.ranking import Standing
-    from mnistnet.experiments.sweep.session import Scores, Session
+    from mnistnet.experiments.sweep.session import Hire, Session
 
 ROWS = 10  # of the table of the best
 
@@ -38,6 +38,9 @@ Examples:
     help="Run so many trials at a time on this machine [default: one for each processor].",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Run them on the Dask cluster whose scheduler is there, instead.")
+@click.option("--tls-ca-file", type=PATH, metavar="FILE", help="For tls:// addresses: whom to believe, as PEM.")
+@click.option("--tls-cert", type=PATH, metavar="FILE", help="For tls:// addresses: this client's certificate, as PEM.")
+@click.option("--tls-key", type=PATH, metavar="FILE", help="For tls:// addresses: the key of that, as PEM.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Override budget_minutes.")
 @click.option("--out", type=PATH, metavar="FOLDER", help="Folder of the sweep [default: sweeps/NAME].")
 @click.option("--resume", is_flag=True, help="Run only the trials that have no result yet in that folder.")
@@ -49,6 +52,9 @@ def command(
     path: Path,
     jobs: int | None,
     scheduler: str | None,
+    tls_ca_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     minutes: float | None,
     out: Path | None,
     resume: bool,
@@ -70,6 +76,9 @@ def command(
     ):
         if given:
             raise click.UsageError(f"{other}: {why}; choose one")
+    tls = (tls_ca_file, tls_cert, tls_key)
+    if any(tls) and not (scheduler or "").startswith("tls://"):
+        raise click.UsageError("--tls-...: expected --scheduler tls://HOST:PORT beside it")
     from mnistnet.experiments.sweep import cluster, plan
     from mnistnet.experiments.sweep.session import open_session
 
@@ -90,7 +99,7 @@ def command(
             if session.missing:
                 if scheduler is None:
                     store.ensure()
-                with _workers(scheduler, jobs) as scores, closing(session.run(scores)) as entries:
+                with _workers(scheduler, tls, jobs) as hire, closing(session.run(hire)) as entries:
                     _run(session, entries, quiet, as_json)
             _print_end(session, path, time.perf_counter() - began, as_json)
         except (KeyboardInterrupt, TerminatedError):
@@ -102,16 +111,18 @@ def command(
 
 
 @contextmanager
-def _workers(scheduler: str | None, jobs: int | None) -> "Iterator[Scores]":
+def _workers(
+    scheduler: str | None, tls: tuple[Path | None, Path | None, Path | None], jobs: int | None
+) -> "Iterator[Hire]":
     from mnistnet.experiments.sweep import cluster, local
     from mnistnet.training.process_pool import processors
 
     if scheduler is None:
-        workers = jobs or processors()
-        yield lambda waiting, until: local.scores(waiting, workers, until)
+        count = jobs or processors()
+        yield lambda waiting: local.LocalWorkers(min(count, len(waiting)))
     else:
-        with cluster.cluster_at(scheduler) as client:
-            yield lambda waiting, until: cluster.scores(client, waiting, until)
+        with cluster.cluster_at(scheduler, tls) as client:
+            yield lambda waiting: cluster.ClusterWorkers(client, waiting[0])
 
 
 def _run(session: "Session", entries: "Iterator[Entry]", quiet: bool, as_json: bool) -> None:
@@ -168,8 +179,14 @@ def _print_end(session: "Session", path: Path, seconds: float, as_json: bool) ->
             "seconds": round(seconds, 3),
             "best_config": None if best is None else str(best),
             "ranking": [
-                {"values": s.values, "validation_accuracy": s.mean, "accuracies": s.accuracies, "seeds": s.seeds}
-                for s in standings
+                {
+                    "values": one.values,
+                    "validation_accuracy": one.mean,
+                    "accuracies": one.accuracies,
+                    "seeds": one.seeds,
+                    "missing": one.missing,
+                }
+                for one in standings
             ],
         }
         click.echo(json.dumps(line))
@@ -180,7 +197,9 @@ def _print_end(session: "Session", path: Path, seconds: float, as_json: bool) ->
         click.echo(f"seeds alone make a difference of {100 * deviation:.2f} points (standard deviation)")
     counts = ", ".join(f"{outcomes.count(word):,} {word}" for word in dict.fromkeys(outcomes))
     click.echo(f"{path}: {_trials(len(session.trials))}: {counts or 'none ended'}, in {seconds:.1f} s")
-    if best is not None:
+    if best is None and session.missing:
+        click.echo("no choice of values has a result for each of its seeds, so there is no best yet; --resume goes on")
+    elif best is not None:
         click.echo(f"next: mnistnet train --config {shlex.quote(str(best))} --out runs/best-of-sweep")
 
 
@@ -189,10 +208,11 @@ def _print_table(standings: "list[Standing]") -> None:
     keys = list(standings[0].values)
     rows = [["validation", "seeds", "s a trial", *keys]]
     for one in standings[:ROWS]:
-        mean = "diverged" if one.mean is None else per_cent(one.mean, 2)
+        mean = per_cent(one.mean, 2) if one.mean is not None else "diverged" if one.diverged else "incomplete"
         if one.mean is not None and len(one.accuracies) > 1:
             mean += f" ({100 * one.accuracies[-1]:.2f} to {100 * one.accuracies[0]:.2f})"
-        number = str(len(one.accuracies) + one.diverged)
+        done = len(one.accuracies) + one.diverged
+        number = f"{done} of {done + one.missing}" if one.missing else str(done)
         rows.append([mean, number, f"{one.seconds:.2f}", *(_short(one.values[key]) for key in keys)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     click.echo()

@@ -223,13 +223,36 @@ def test_the_best_has_the_best_mean_and_diverges_for_no_seed() -> None:
         entry(None, 1, "diverged", x=3),
         entry(None, 0, "killed", x=4),
     ]
-    standings = ranking.rank(entries)
+    trials = [plan.Trial(one.values, Config(seed=one.seed)) for one in entries]
+    standings = ranking.rank(trials, entries)
     assert [s.values["x"] for s in standings] == [1, 2, 3]
     assert standings[0].mean == pytest.approx(0.92)
     assert (standings[0].seeds, standings[0].accuracies) == ((1, 0), (0.94, 0.90))
     assert (standings[2].mean, standings[2].diverged) == (None, 1)
     assert ranking.spread(standings) == pytest.approx((2 * 0.02**2 / 2) ** 0.5)
     assert ranking.spread([replace(standings[0], seeds=(1,), accuracies=(0.9,))]) is None
+
+
+def test_values_that_only_some_seeds_have_tried_are_never_best() -> None:
+    entries = [entry(0.91, 0, x=1), entry(0.89, 1, x=1), entry(0.97, 0, x=2), entry(None, 1, "killed", x=2)]
+    trials = [plan.Trial(one.values, Config(seed=one.seed)) for one in entries]
+    standings = ranking.rank(trials, entries)
+    assert [(s.values["x"], s.mean, s.missing) for s in standings] == [(1, pytest.approx(0.9), 0), (2, None, 1)]
+    assert ranking.rank(trials, [entries[0], None, None, None])[0].mean is None
+
+
+def test_a_sweep_goes_on_with_a_file_that_asks_for_more_trials_of_other_keys(mnist_dir: Path) -> None:
+    options = ("--data-dir", mnist_dir, "--jobs", "1", "--json")
+    Path("s.yaml").write_text("config: base.yaml\ngrid: {activation: [relu]}\nseeds: [0, 1]\n")
+    assert run("s.yaml", *options).exit_code == 0
+    for more in ("{activation: [relu, tanh], epochs: [1]}", "{epochs: [1]}"):
+        Path("s.yaml").write_text(f"config: base.yaml\ngrid: {more}\nseeds: [0, 1]\n")
+        result = run("s.yaml", *options, "--resume")
+        assert result.exit_code == 0, result.output
+        told = json.loads(result.stdout.splitlines()[-1])
+        assert (told["done"], told["missing"]) == (told["trials"], 0)
+        assert {tuple(one["values"]) for one in told["ranking"]} <= {("activation", "epochs"), ("epochs",)}
+        assert run("s.yaml", "--data-dir", mnist_dir, "--resume").exit_code == 0
 
 
 def test_a_sweep_on_this_machine_ends_with_a_table_and_a_config_that_trains_to_the_same_accuracy(
@@ -247,6 +270,7 @@ def test_a_sweep_on_this_machine_ends_with_a_table_and_a_config_that_trains_to_t
     assert "s.yaml: 4 trials: 2 done, 2 diverged, in " in result.stdout
     best = Path("sweeps/s/best.yaml")
     assert "The best of 2 choices of values" in best.read_text()
+    assert "learned from 500 training images only; with --set train_images=all" in best.read_text()
     config = configs.load(best)
     assert (config.learning_rate, config.epochs) == (0.01, 1)
     known = {e.seed: e.validation_accuracy for e in journal.read(Path("sweeps/s")).values() if e.outcome == "done"}

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from mnistnet.config import loader as configs
 from mnistnet.data.registry import MNIST
-from mnistnet.experiments.sweep import local, plan, trial
+from mnistnet.experiments.sweep import local, plan, trial, workers
 from tests.conftest import ROOT
 
 BASE = "train_images: 500\nvalidation: 200\nlayer_sizes: [784, 12, 10]\nepochs: 2\n"
@@ -121,7 +122,7 @@ def test_a_process_that_dies_between_two_trials_is_replaced(mnist_dir: Path) -> 
     config = configs.to_mapping(configs.load(Path("base.yaml"), ["threads=1"]))
     jobs = [trial.Job(key, config, "mnist", hashes(), str(mnist_dir)) for key in ("a", "b")]
     threads, others = threading.active_count(), set(multiprocessing.active_children())
-    scores = local.scores(jobs, 1)
+    scores = workers.scores(local.LocalWorkers(1), jobs)
     assert next(scores).outcome == "done"
     for child in set(multiprocessing.active_children()) - others:
         child.kill()
@@ -140,7 +141,7 @@ def test_a_client_that_is_interrupted_or_killed_loses_nothing_and_resumes_with_w
         client = subprocess.Popen(command(*options, *extra), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert client.stdout is not None
         assert client.stdout.readline().startswith("trial")
-        workers = descendants(client.pid)
+        children = descendants(client.pid)
         os.kill(client.pid, number)
         _, errors = client.communicate(timeout=60)
         assert client.returncode == code
@@ -148,7 +149,7 @@ def test_a_client_that_is_interrupted_or_killed_loses_nothing_and_resumes_with_w
             assert errors.rstrip().endswith(f"mnistnet sweep s.yaml --jobs 1 --data-dir {mnist_dir} --resume"), errors
             assert "Traceback" not in errors
         deadline = time.monotonic() + 30
-        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        while any(Path(f"/proc/{pid}").exists() for pid in children):
             assert time.monotonic() < deadline, "workers outlive their client"
             time.sleep(0.05)
     kept = Path("sweeps/s/sweep.jsonl").read_bytes()
@@ -188,15 +189,77 @@ def test_a_sweep_on_this_machine_opens_no_port(mnist_dir: Path) -> None:
 
 
 @contextmanager
-def dask(*args: str, **environment: str) -> Iterator[None]:
+def dask(*args: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
     # What Dask's own programs warn about when they start is not ours to forbid.
     surroundings = {**os.environ, "PYTHONWARNINGS": "ignore", **environment}
     process = subprocess.Popen([sys.executable, "-m", "dask", *args], env=surroundings, stderr=subprocess.DEVNULL)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def cluster(address: str, *options: str, data: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a scheduler at an address, with a worker that has the data."""
+    where = ("--host", "127.0.0.1", "--no-dashboard", *options)
+    with (
+        dask("scheduler", "--protocol", address[:3], *where, "--port", address.rpartition(":")[2]) as scheduler,
+        dask("worker", address, *where, "--nthreads", "1", "--no-nanny", MNISTNET_DATA_DIR=str(data)),
+    ):
+        yield scheduler
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_a_cluster_with_tls_is_used_with_its_certificates_and_refuses_whoever_has_none(
+    tmp_path: Path, mnist_dir: Path
+) -> None:
+    write([1, 2])
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    files = ["ca.pem", "own.pem", "own.pem"]
+    tls = [word for pair in zip(("--tls-ca-file", "--tls-cert", "--tls-key"), files, strict=True) for word in pair]
+    address = f"tls://127.0.0.1:{free_port()}"
+    with cluster(address, *tls, data=mnist_dir):
+        deadline = time.monotonic() + 30
+        while (result := sweep("--scheduler", address, *tls, "--resume")).returncode and time.monotonic() < deadline:
+            pass
+        assert result.returncode == 0, result.stderr
+        assert_equal_to_sequential(entries(), mnist_dir)
+        for wrong in (address, address.replace("tls", "tcp")):
+            refused = sweep("--scheduler", wrong, "--out", "other")
+            assert refused.returncode == 1
+            assert f"error: --scheduler {wrong}: no Dask scheduler answers there (" in refused.stderr
+            assert "Traceback" not in refused.stderr
+    assert sweep("--scheduler", "tcp://127.0.0.1:1", *tls).returncode == 2
+
+
+def test_a_scheduler_that_dies_is_one_line_and_what_had_ended_is_kept(mnist_dir: Path) -> None:
+    Path("base.yaml").write_text(BASE.replace("epochs: 2", "epochs: 40"))
+    write([1, 2, 3, 4, 5, 6])
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with cluster(address, data=mnist_dir) as scheduler:
+        wait_for_workers(address, 1)
+        client = subprocess.Popen(
+            command("--scheduler", address), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert client.stdout is not None
+        assert client.stdout.readline().startswith("trial")
+        scheduler.kill()
+        _, errors = client.communicate(timeout=60)
+    assert client.returncode == 1
+    assert errors.splitlines()[-1].endswith("the trials that had ended are kept: go on with --resume")
+    assert len(errors.splitlines()) == 2, errors
+    assert entries()[1]["outcome"] == "done"
 
 
 def test_workers_that_join_by_address_give_the_results_of_one_process_and_one_without_data_is_refused(

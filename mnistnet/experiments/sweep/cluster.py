@@ -1,19 +1,15 @@
-"""Who computes the trials on other machines: the workers of a Dask cluster that is there (the extra `sweep`).
-
-Only as many trials are handed over as there are threads to run them. Dask blames a worker's death on everything that
-was handed to it and not reported yet, so a trial that waits in a worker's queue would have its neighbour blamed.
-"""
+"""Workers on other machines: those of a Dask cluster (the extra `sweep`), through its client's executor."""
 
 import asyncio
 import logging
 import socket
 import time
-import uuid
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from importlib.util import find_spec
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,12 +19,13 @@ from mnistnet.experiments.sweep.trial import Job, Score
 from mnistnet.util.atomic_files import reason
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
+    from distributed.security import Security
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 4.0  # seconds to wait for a scheduler to answer, and again for its first worker
-GLANCE = 1.0  # seconds between two looks at who is there
+NOISY = ("distributed", "tornado", "asyncio")
 SCHEMES = ("tcp", "tls", "ws", "wss")
 
 
@@ -39,17 +36,23 @@ def require() -> None:
 
 
 @contextmanager
-def cluster_at(address: str) -> Iterator["Client"]:
-    """Give a client of the cluster whose scheduler has this address. Raises SweepError, within 10 seconds."""
-    from distributed import Client
+def cluster_at(address: str, tls: tuple[Path | None, Path | None, Path | None]) -> Iterator["Client"]:
+    """Give a client of the cluster whose scheduler has this address. Raises SweepError, within 10 seconds.
 
+    `tls`: the files of the authority, of our certificate and of its key; None: what Dask's own configuration says.
+    """
+    from distributed import Client
+    from distributed.security import Security
+
+    given = dict(zip(("tls_ca_file", "tls_client_cert", "tls_client_key"), map(_text, tls), strict=True))
     with _quiet():
         try:
+            security = Security(**{name: file for name, file in given.items() if file})
             # Dask's client would try again and again where nobody listens, and wait for ever where somebody is silent.
             socket.create_connection(_host_and_port(address), PATIENCE).close()
-            asyncio.run(asyncio.wait_for(_shake_hands(address), PATIENCE))
-            client = Client(address, timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError, RuntimeError) as error:
+            asyncio.run(asyncio.wait_for(_shake_hands(address, security), PATIENCE))
+            client = Client(address, timeout=PATIENCE, set_as_default=False, security=security)
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
             why = reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
             raise SweepError(
                 f"--scheduler {address}: no Dask scheduler answers there ({why[:200] or 'timed out'}); start one with "
@@ -59,11 +62,15 @@ def cluster_at(address: str) -> Iterator["Client"]:
             yield client
 
 
-async def _shake_hands(address: str) -> None:
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+async def _shake_hands(address: str, security: "Security") -> None:
     """See that who listens there speaks Dask's language. Raises OSError and ValueError."""
     from distributed.comm import connect
 
-    comm = await connect(address, timeout=PATIENCE)
+    comm = await connect(address, timeout=PATIENCE, **security.get_connection_args("client"))
     comm.abort()
 
 
@@ -76,100 +83,83 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def scores(client: "Client", jobs: Sequence[Job], until: float | None = None) -> Generator[Score, None, None]:
-    """Run jobs and yield how each ended, in the order in which they end; after `until` (of time.monotonic) start none.
-
-    Raises SweepError where no worker can run them, or the scheduler is lost. Closing this abandons what is running.
-    """
-    crew = _Crew(client, jobs[0])
-    waiting = list(reversed(jobs))
-    running: dict[Future, Job] = {}
-    try:
-        while running or (waiting and not trial.is_over(until)):
-            crew.look()
-            while waiting and len(running) < crew.threads and not trial.is_over(until):
-                job = waiting.pop()
-                running[crew.submit(job)] = job
-            for future in crew.finished():
-                if future not in running:
-                    continue  # it was stranded, and is with other workers now
-                job = running.pop(future)
-                score = _score(job, future)
-                if score.outcome == "refused":
-                    crew.refuse(score.worker, score.error or "")
-                    waiting.append(job)
-                else:
-                    yield score
-            for future in crew.stranded(list(running)):
-                waiting.append(running.pop(future))
-    finally:
-        for future in running:
-            future.cancel(force=True)
-
-
-class _Crew:
-    """The workers of a cluster that may run trials."""
+class ClusterWorkers:
+    """The workers of a cluster that may run trials like `sample`. They may come and go."""
 
     def __init__(self, client: "Client", sample: Job) -> None:
-        self._client, self._session = client, uuid.uuid4().hex[:8]
+        self._client, self._executor = client, client.get_executor(pure=False)
         self._refused: set[str] = set()
-        self._assigned: dict[str, set[str]] = {}
-        self._submitted = 0
-        self._done: SimpleQueue[Future] = SimpleQueue()
+        self._assigned = dict[Future[Score], set[str]]()
+        self._stranded = set[Future[Score]]()
         self._lost_since: float | None = None
-        self._workers: dict[str, int] = {}
+        self._threads: dict[str, int] = {}
         self._inspect(sample)
 
-    @property
-    def threads(self) -> int:
-        """How many trials can run at the same time."""
-        return sum(threads for address, threads in self._workers.items() if address not in self._refused)
+    def count(self) -> int:
+        """Return how many threads may run trials now; cancel what waits for workers that have all gone.
 
-    def look(self) -> None:
-        """See which workers are there. Raises SweepError when the scheduler is gone, or no worker is left to use."""
+        Raises SweepError when the scheduler is gone, or no worker is left to use.
+        """
         if self._client.status != "running":
             self._lost_since = self._lost_since or time.monotonic()
             if self._client.status == "closed" or time.monotonic() - self._lost_since > PATIENCE:
                 raise _lost()
-            return
+            return 0
         self._lost_since = None
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        self._workers = {address: worker["nthreads"] for address, worker in workers.items()}
-        if self._workers and self._refused.issuperset(self._workers):
+        self._threads = {address: worker["nthreads"] for address, worker in workers.items()}
+        if self._threads and self._refused.issuperset(self._threads):
             raise SweepError("no worker is left that can run trials: all were refused, for the reasons above")
+        for future, addresses in self._assigned.items():
+            if not addresses & self._threads.keys() and future.cancel():
+                self._stranded.add(future)
+        return sum(self._threads[address] for address in self._usable())
 
-    def refuse(self, worker: str, why: str) -> None:
+    def submit(self, job: Job) -> "Future[Score]":
+        """Hand a job over to Dask, which may give it to any worker that was not refused."""
+        chosen = self._usable()
+        limit = {"workers": chosen} if self._refused else {}
+        future: Future[Score] = self._executor.submit(_run, job, **limit)
+        if self._refused:
+            self._assigned[future] = set(chosen)
+        return future
+
+    def score(self, job: Job, future: "Future[Score]") -> Score | None:
+        """Return how a job ended; None if its worker refused it or went. Raises SweepError if the scheduler went."""
+        from distributed import KilledWorker
+
+        self._assigned.pop(future, None)
+        try:
+            score = future.result()
+        except CancelledError:
+            if future not in self._stranded:
+                raise _lost() from None
+            return None
+        except KilledWorker as error:
+            worker = error.last_worker.address
+            why = "KilledWorker: each worker that ran it died, perhaps for lack of memory"
+            return Score(key=job.key, outcome="killed", worker=worker, error=why)
+        except Exception as error:  # what a trial cannot explain itself is no reason to stop the others
+            return trial.failed(job, error)
+        if score.outcome != "refused":
+            return score
+        self._refuse(score.worker, score.error or "")
+        return None
+
+    def abandon(self, futures: "Collection[Future[Score]]") -> None:
+        """Have Dask forget what is running: no worker begins it any more."""
+        for future in futures:
+            future.cancel()
+        self._executor.shutdown(wait=False)
+
+    def _usable(self) -> list[str]:
+        return [address for address in self._threads if address not in self._refused]
+
+    def _refuse(self, worker: str, why: str) -> None:
         """Use a worker no more."""
         if worker not in self._refused:
             log.warning("worker %s is not used: %s", worker, why)
         self._refused.add(worker)
-
-    def submit(self, job: Job) -> "Future":
-        """Hand a job over to Dask, which may give it to any worker that was not refused."""
-        self._submitted += 1
-        key = f"mnistnet-trial-{job.key}-{self._session}-{self._submitted}"
-        chosen = [address for address in self._workers if address not in self._refused] if self._refused else None
-        future = self._client.submit(_work, job, key=key, workers=chosen, pure=False)
-        if chosen:
-            self._assigned[key] = set(chosen)
-        future.add_done_callback(self._done.put)
-        return future
-
-    def finished(self) -> list["Future"]:
-        """Return the futures that have ended, after waiting a little for the first."""
-        done: list[Future] = []
-        with suppress(Empty):
-            done.append(self._done.get(timeout=GLANCE))
-            while True:
-                done.append(self._done.get_nowait())
-        return done
-
-    def stranded(self, futures: list["Future"]) -> list["Future"]:
-        """Return those that wait for workers which have all gone, cancelled."""
-        found = [f for f in futures if f.key in self._assigned and not self._assigned[f.key] & self._workers.keys()]
-        for future in found:
-            future.cancel()
-        return found
 
     def _inspect(self, sample: Job) -> None:
         """Ask each worker whether it may run such jobs, and wait a while for the first. Raises SweepError."""
@@ -184,38 +174,21 @@ class _Crew:
             ) from None
         for worker, answer in self._client.run(trial.refusal, sample, on_error="return").items():
             if isinstance(answer, (ImportError, AttributeError)):
-                self.refuse(worker, f"it has another mnistnet than {sample.mnistnet}, or none")
+                self._refuse(worker, f"it has another mnistnet than {sample.mnistnet}, or none")
             elif isinstance(answer, Exception):
-                self.refuse(worker, f"{type(answer).__name__}: {' '.join(str(answer).split())[:200]}")
+                self._refuse(worker, f"{type(answer).__name__}: {' '.join(str(answer).split())[:200]}")
             elif answer:
-                self.refuse(worker, answer)
-        self.look()
+                self._refuse(worker, answer)
+        self.count()
 
 
-def _work(job: Job) -> Score:
+def _run(job: Job) -> Score:
     """Run a job on a worker: with one BLAS thread as long as this process lives, since its threads may run several."""
     from distributed import get_worker
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="blas")
     return msgspec.structs.replace(trial.run(job), worker=get_worker().address)
-
-
-def _score(job: Job, future: "Future") -> Score:
-    """Return how a job ended, from the future that was to bring it. Raises SweepError when the scheduler was lost."""
-    from distributed import KilledWorker
-
-    if future.status in ("cancelled", "lost"):
-        raise _lost()
-    if future.status == "finished":
-        score: Score = future.result()
-        return score
-    error: Any = future.exception()
-    if isinstance(error, KilledWorker):
-        worker = error.last_worker.address
-        why = "KilledWorker: each worker that ran it died, perhaps for lack of memory"
-        return Score(key=job.key, outcome="killed", worker=worker, error=why)
-    return trial.failed(job, error)
 
 
 def _lost() -> SweepError:
@@ -225,7 +198,9 @@ def _lost() -> SweepError:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's own log lines and tracebacks away from the user: what matters is said in sentences."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
+    # Dask gives many of its loggers a level of their own.
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in NOISY]
+    loggers = [logging.getLogger(name) for name in (*NOISY, *names)]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

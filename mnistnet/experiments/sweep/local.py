@@ -1,4 +1,4 @@
-"""Who computes the trials on this machine: processes of the standard library, which open no port.
+"""Workers on this machine: processes of the standard library, which open no port.
 
 Each has a `ProcessPoolExecutor` of its own. A process that dies breaks its executor and no other's, so it is clear
 whose trial it was: that one is tried again in a new process, and the others go on.
@@ -9,9 +9,9 @@ import os
 import signal
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections import Counter
+from collections.abc import Collection
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import msgspec
@@ -21,52 +21,65 @@ from mnistnet.experiments.sweep import trial
 from mnistnet.experiments.sweep.trial import Job, Score
 
 ATTEMPTS = 2  # how many processes a trial may kill before it is given up
-GLANCE = 1.0  # seconds between two looks at the time
 
 
-def scores(jobs: Sequence[Job], workers: int, until: float | None = None) -> Generator[Score, None, None]:
-    """Run jobs and yield how each ended, in the order in which they end; after `until` (of time.monotonic) start none.
+class LocalWorkers:
+    """So many processes, each begun when it is first needed."""
 
-    Raises SweepError where processes cannot be started. Closing this ends what is running.
-    """
-    before = set(multiprocessing.active_children())
-    waiting, running, deaths = deque(jobs), dict[Future[Score], tuple[int, Job]](), Counter[str]()
-    executors = [_executor() for _ in range(min(workers, len(jobs)))]
-    idle = list(range(len(executors)))
-    try:
-        while running or (waiting and not trial.is_over(until)):
-            while waiting and idle and not trial.is_over(until):
-                slot, job = idle.pop(), waiting.popleft()
-                try:
-                    future = executors[slot].submit(_run, job)
-                except BrokenProcessPool:  # its process died while it had nothing to do, so no trial is to blame
-                    executors[slot].shutdown()
-                    executors[slot] = _executor()
-                    future = executors[slot].submit(_run, job)
-                running[future] = slot, job
-            for future in wait(running, GLANCE, FIRST_COMPLETED).done:
-                slot, job = running.pop(future)
-                idle.append(slot)
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    executors[slot].shutdown()
-                    executors[slot] = _executor()
-                    deaths[job.key] += 1
-                    if deaths[job.key] < ATTEMPTS:
-                        waiting.append(job)
-                    else:
-                        why = "each process that ran it was killed, perhaps for lack of memory"
-                        yield Score(key=job.key, outcome="killed", error=why)
-                except Exception as error:  # what a trial cannot explain itself is no reason to stop the others
-                    yield trial.failed(job, error)
-    except OSError as error:
-        raise SweepError(f"the workers cannot be started: {error}") from None
-    finally:
-        for child in set(multiprocessing.active_children()) - before:
-            child.kill()  # they write nothing, so they can end at any moment
-        for executor in executors:
+    def __init__(self, count: int) -> None:
+        self._before = set(multiprocessing.active_children())
+        self._executors = [_executor() for _ in range(count)]
+        self._idle = list(range(count))
+        self._slots = dict[Future[Score], int]()
+        self._deaths = Counter[str]()
+
+    def count(self) -> int:
+        """Return how many processes there are."""
+        return len(self._executors)
+
+    def submit(self, job: Job) -> "Future[Score]":
+        """Hand a job to a process that has nothing to do. Raises SweepError where none can be started."""
+        slot = self._idle.pop()
+        try:
+            try:
+                future = self._executors[slot].submit(_run, job)
+            except BrokenProcessPool:  # it died while it had nothing to do, so no trial is to blame
+                self._replace(slot)
+                future = self._executors[slot].submit(_run, job)
+        except OSError as error:
+            raise SweepError(f"the workers cannot be started: {error}") from None
+        self._slots[future] = slot
+        return future
+
+    def score(self, job: Job, future: "Future[Score]") -> Score | None:
+        """Return how a job ended, None if its process died and another shall try."""
+        slot = self._slots.pop(future)
+        self._idle.append(slot)
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            self._replace(slot)
+            self._deaths[job.key] += 1
+            if self._deaths[job.key] < ATTEMPTS:
+                return None
+            return Score(
+                key=job.key,
+                outcome="killed",
+                error="each process that ran it was killed, perhaps for lack of memory",
+            )
+        except Exception as error:  # what a trial cannot explain itself is no reason to stop the others
+            return trial.failed(job, error)
+
+    def abandon(self, futures: "Collection[Future[Score]]") -> None:
+        """End all processes: they write nothing, so they can end at any moment."""
+        for child in set(multiprocessing.active_children()) - self._before:
+            child.kill()
+        for executor in self._executors:
             executor.shutdown(cancel_futures=True)
+
+    def _replace(self, slot: int) -> None:
+        self._executors[slot].shutdown()
+        self._executors[slot] = _executor()
 
 
 def _executor() -> ProcessPoolExecutor:

@@ -6,6 +6,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from mnistnet import __version__
 from mnistnet.config import loader as configs
 from mnistnet.data import own_data
@@ -14,11 +16,12 @@ from mnistnet.experiments.sweep import ranking
 from mnistnet.experiments.sweep.journal import Entry, Journal, entry, refuse_present
 from mnistnet.experiments.sweep.plan import Plan, Trial
 from mnistnet.experiments.sweep.ranking import Standing
-from mnistnet.experiments.sweep.trial import Job, Score, key_of
+from mnistnet.experiments.sweep.trial import Job, key_of
+from mnistnet.experiments.sweep.workers import Workers, scores
 from mnistnet.util.locks import locked
 
-Scores = Callable[[Sequence[Job], float | None], Generator[Score, None, None]]
-"""What runs jobs, starting none after a time of time.monotonic: `local.scores` or `cluster.scores`."""
+Hire = Callable[[Sequence[Job]], Workers]
+"""Gets the workers for some jobs."""
 
 
 @dataclass
@@ -40,11 +43,15 @@ class Session:
 
     @property
     def entries(self) -> list[Entry]:
-        """What is known of the plan's trials, in the plan's order."""
-        return [self.journal.entries[key] for key in self.trials if key in self.journal.entries]
+        """What is known of the plan's trials, in the plan's order and under its values.
 
-    def run(self, scores: Scores) -> Generator[Entry, None, None]:
-        """Run what is missing through `scores(jobs, until)`; yield each entry once it is on the disk.
+        The journal may have them under others: an earlier file may have varied other keys.
+        """
+        known = ((trial, self.journal.entries.get(key)) for key, trial in self.trials.items())
+        return [msgspec.structs.replace(found, values=trial.values) for trial, found in known if found]
+
+    def run(self, hire: Hire) -> Generator[Entry, None, None]:
+        """Have workers run what is missing; yield each entry once it is on the disk.
 
         Raises SweepError.
         """
@@ -52,7 +59,7 @@ class Session:
         if not jobs:
             return
         until = None if self.minutes is None else time.monotonic() + 60 * self.minutes
-        with closing(scores(jobs, until)) as ended:
+        with closing(scores(hire(jobs), jobs, until)) as ended:
             for score in ended:
                 one = entry(self.trials[score.key], score)
                 self.journal.add(one)
@@ -60,8 +67,8 @@ class Session:
         self.out_of_time = until is not None and time.monotonic() >= until and bool(self.missing)
 
     def choose(self) -> tuple[list[Standing], Path | None]:
-        """Rank what is known, and write the best values' config; there is none where no trial came to an end."""
-        standings = ranking.rank(self.entries)
+        """Rank what is known, and write the best values' config; there is none while all choices lack results."""
+        standings = ranking.rank(self.trials.values(), [self.journal.entries.get(key) for key in self.trials])
         if not standings or standings[0].mean is None:
             return standings, None
         best = standings[0]
@@ -75,6 +82,11 @@ class Session:
             f"mean over {len(best.accuracies)} seed{'s' * (len(best.accuracies) > 1)}.\n"
             "threads: 1 repeats the trial to the last digit; threads: auto is faster where the network is large."
         )
+        if config.train_images != "all":
+            remark += (
+                f"\nThe trials learned from {config.train_images:,} training images only; with --set train_images=all "
+                "it learns from all."
+            )
         return standings, self.journal.choose(config, remark)
 
     def _job(self, key: str) -> Job:
