@@ -105,11 +105,12 @@ def record(command: str, columns: int) -> Screen:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
     own = {"PYTHONPATH": str(ROOT), "MNISTNET_DATA_DIR": str(ROOT / "data"), "TERM": "xterm-256color", "PAGER": "cat"}
+    own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where `mnistnet` is
     environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")} | own
     screen, held = Screen(columns), b""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        program = [sys.executable, "-m", "mnistnet", *words]
+        program = ["mnistnet", *words]
         with subprocess.Popen(
             program, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
         ) as child:

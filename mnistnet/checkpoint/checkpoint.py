@@ -27,6 +27,7 @@ from mnistnet.errors import CheckpointError, ConfigError
 from mnistnet.nn.network import Network, parameter_count
 from mnistnet.util.arrays import Array
 from mnistnet.util.atomic_files import atomic_write, reason
+from mnistnet.util.printable import printable
 
 FORMAT = 1
 MAX_HEADER = 1 << 20  # bytes
@@ -180,9 +181,7 @@ def load(path: Path, *, training: bool = False) -> Checkpoint:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {reason(error)}") from None
     except (FormatError, ConfigError, RecursionError) as error:
-        # What is found in a hostile file may be quoted here, and goes to a terminal.
-        words = "".join(letter if letter.isprintable() else "?" for letter in str(error))
-        raise CheckpointError(f"{path}: not a checkpoint that can be used: {words}") from None
+        raise CheckpointError(f"{path}: not a checkpoint that can be used: {printable(str(error))}") from None
 
 
 def _load(file: npz.Reader, training: bool) -> Checkpoint:

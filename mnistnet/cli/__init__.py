@@ -17,7 +17,9 @@ from typing import Any, NoReturn
 import click
 
 from mnistnet import __version__
+from mnistnet.cli.terminal import echo, with_program
 from mnistnet.errors import MnistnetError
+from mnistnet.util.printable import printable
 
 COMMANDS = (
     "train",
@@ -75,6 +77,7 @@ class Cli(click.Group):
         except MnistnetError as error:
             return _fail(str(error), error.exit_code)
         except click.ClickException as error:
+            vars(error)["message"] = printable(error.message)
             error.show()
             return error.exit_code
         except (KeyboardInterrupt, click.Abort):
@@ -101,7 +104,7 @@ class Cli(click.Group):
 
 def _fail(message: str, code: int) -> int:
     with suppress(OSError):
-        click.echo(f"mnistnet: error: {message}", err=True)
+        echo(f"mnistnet: error: {with_program(message)}", err=True)
     return code
 
 
@@ -161,7 +164,7 @@ def _log_to_stderr() -> Iterator[None]:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            click.echo(f"mnistnet: {record.levelname.lower()}: {record.getMessage()}", err=True)
+            echo(f"mnistnet: {record.levelname.lower()}: {with_program(record.getMessage())}", err=True)
 
     # Without a handler of its own, Python itself would print what Pillow logs about a damaged picture.
     handlers = {"mnistnet": Handler(), "PIL": logging.NullHandler()}

@@ -1,6 +1,5 @@
 """`mnistnet augment-preview`: a picture of what augmentation makes of training images."""
 
-import json
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistnet.cli.options import PATH, data_options, json_option, open_store, set_option
+from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def command(
     _write(sheet, out, zoom)
     if as_json:
         settings = configs.to_mapping(config)["augment"]
-        click.echo(json.dumps({"file": str(out), "images": len(chosen), "copies": COPIES, "augment": settings}))
+        echo_json({"file": str(out), "images": len(chosen), "copies": COPIES, "augment": settings})
     else:
-        click.echo(f"{out}: {len(chosen)} training images, and {COPIES} distorted copies beside each")
+        echo(f"{out}: {len(chosen)} training images, and {COPIES} distorted copies beside each")
 
 
 def of_each_class(labels: "npt.NDArray[np.uint8]", count: int) -> "npt.NDArray[np.intp]":

@@ -1,6 +1,5 @@
 """`mnistnet compare`: trainings side by side, the careful man and the drunk man."""
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, set_option
+from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def command(
     store.ensure()
     how_long = "each for its own epochs" if epochs is None else f"{epochs:,} epoch{'' if epochs == 1 else 's'} each"
     how_long = how_long if seconds is None else f"{seconds:g} s each"
-    click.echo(f"comparing {', '.join(name for name, _ in named)}: {how_long}", err=True)
+    echo(f"comparing {', '.join(name for name, _ in named)}: {how_long}", err=True)
     progress = StageBar()
     try:
         comparison = compare.compare(named, store.examples("train"), seconds, progress.update)
@@ -81,13 +81,13 @@ def command(
 
         draw_comparison(comparison, plot)
     if as_json:
-        click.echo(json.dumps(compare.as_json(comparison)))
+        echo_json(compare.as_json(comparison))
         return
     from mnistnet.cli.compare_report import tell
     from mnistnet.util.text_drawing import is_rich_terminal
 
     for line in tell(comparison, is_rich_terminal()):
-        click.echo(line)
+        echo(line)
 
 
 class StageBar:

@@ -1,12 +1,12 @@
 """`mnistnet config`: the resolved config, and its schema."""
 
-import json
 import textwrap
 from pathlib import Path
 
 import click
 
 from mnistnet.cli.options import PATH, set_option
+from mnistnet.cli.terminal import echo, echo_json, with_program
 from mnistnet.errors import UsageError
 
 
@@ -35,9 +35,9 @@ def command(file: Path | None, overrides: tuple[str, ...], schema: bool, list_al
             raise UsageError("--list lists the configs that come with the package, and takes nothing else")
         _list()
     elif schema:
-        click.echo(json.dumps(configs.json_schema(), indent=2))
+        echo_json(configs.json_schema(), indent=2)
     else:
-        click.echo(configs.to_yaml(configs.load(file, overrides)), nl=False)
+        echo(*configs.to_yaml(configs.load(file, overrides)).splitlines())
 
 
 def _list() -> None:
@@ -48,5 +48,7 @@ def _list() -> None:
     width = max(map(len, names), default=0) + 2
     for name in names:
         text = textwrap.fill(presets.summary(name), 100, subsequent_indent=" " * width, initial_indent=" " * width)
-        click.echo(name.ljust(width) + text[width:])
-    click.echo("\nuse one with `mnistnet train --config NAME`, print it with `mnistnet config NAME`", err=True)
+        echo(name.ljust(width) + text[width:])
+    echo(
+        "", with_program("use one with `mnistnet train --config NAME`, print it with `mnistnet config NAME`"), err=True
+    )

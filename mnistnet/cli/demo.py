@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistnet.cli.options import data_options, find_checkpoint, open_store
+from mnistnet.cli.terminal import echo
 from mnistnet.errors import DemoError
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ def command(
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{'localhost' if host in ('0.0.0.0', '::') else shown}:{bound}/"
         if not is_loopback(host):
-            click.echo(f"mnistnet: warning: bound to {host}: whoever can reach this machine can use the page", err=True)
+            echo(f"mnistnet: warning: bound to {host}: whoever can reach this machine can use the page", err=True)
         thread = _serve(create_app(exhibit, Hosts(host, bound)), listener)
-        click.echo(f"listening at {address} (Ctrl-C stops)")
+        echo(f"listening at {address} (Ctrl-C stops)")
         if not no_browser and not _opened(address):
-            click.echo("no browser could be opened; open that address yourself", err=True)
+            echo("no browser could be opened; open that address yourself", err=True)
         # Signals reach this thread alone, so that they can interrupt nothing but this waiting.
         thread.join()
     raise DemoError("the server stopped by itself")

@@ -1,12 +1,12 @@
 """`mnistnet download`: fetch a data set, or verify the one that is there."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mnistnet.cli.options import data_options, json_option, open_store
+from mnistnet.cli.terminal import command_line, echo, echo_json
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,25 +58,28 @@ def command(
                 "sha256": file.sha256,
                 "status": status,
             }
-            click.echo(json.dumps(row))
+            echo_json(row)
         else:
             anew = "" if size == file.size else "  (packed anew; it holds what was published)"
-            click.echo(f"{status:8}  {size:>10,} bytes  {path}{anew}")
+            echo(f"{status:8}  {size:>10,} bytes  {path}{anew}")
 
 
 def _own(store: "Store", as_json: bool) -> None:
     """Print what a folder of one's own holds."""
     for name, sha256 in store.hashes().items():
         if as_json:
-            click.echo(json.dumps({"file": name, "sha256": sha256, "status": "read"}))
+            echo_json({"file": name, "sha256": sha256, "status": "read"})
         else:
-            click.echo(f"read  {sha256}  {name}")
+            echo(f"read  {sha256}  {name}")
     if not as_json:
+        from mnistnet.data import own_data
+
         train, test = (len(store.examples(part)) for part in ("train", "test"))
         rows, columns = store.spec.shape
         sizes = f"[{store.spec.pixels}, 128, {len(store.spec.labels)}]"
-        click.echo(f"{train:,} training and {test:,} test images of {rows}x{columns}, {len(store.spec.labels)} classes")
-        click.echo(f'train with: --set dataset={store.folder} --set layer_sizes="{sizes}"')
+        echo(f"{train:,} training and {test:,} test images of {rows}x{columns}, {len(store.spec.labels)} classes")
+        folder = str(store.folder) if own_data.is_path(str(store.folder)) else f"./{store.folder}"
+        echo(f"train with: {command_line('train', '--set', f'dataset={folder}', '--set', f'layer_sizes={sizes}')}")
 
 
 def _list(data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> None:
@@ -99,15 +102,17 @@ def _list(data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> Non
                 "files": states,
                 "verified": not words,
             }
-            click.echo(json.dumps(row))
+            echo_json(row)
             continue
-        click.echo(("\n" if number else "") + f"{name}: {spec.title}, {size / 1e6:.1f} MB")
-        click.echo(f"  licence  {spec.licence}")
-        click.echo(f"  classes  {', '.join(spec.labels)}")
+        if number:
+            echo()
+        echo(f"{name}: {spec.title}, {size / 1e6:.1f} MB")
+        echo(f"  licence  {spec.licence}")
+        echo(f"  classes  {', '.join(spec.labels)}")
         if set(states.values()) == {"missing"}:
-            click.echo(f"  not here: `mnistnet download {name}` fetches it into {store.folder}")
+            echo(f"  not here: `{command_line('download', name)}` fetches it into {store.folder}")
         elif words:
             bad = ", ".join(f"{file} {state}" for file, state in states.items() if state != "verified")
-            click.echo(f"  NOT whole in {store.folder}: {bad}; `mnistnet download {name}` mends it")
+            echo(f"  NOT whole in {store.folder}: {bad}; `{command_line('download', name)}` mends it")
         else:
-            click.echo(f"  verified in {store.folder}")
+            echo(f"  verified in {store.folder}")

@@ -1,6 +1,5 @@
 """`mnistnet eval`: how good a checkpoint is, and where it errs."""
 
-import json
 import math
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnistnet.cli.options import bar, data_options, find_checkpoint, json_option, open_store
+from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import UsageError
 from mnistnet.util.number_format import per_cent
 
@@ -85,9 +85,9 @@ def command(
             "loss": result.loss,
             "confusion": result.confusion.tolist(),
         }
-        click.echo(json.dumps(line))
+        echo_json(line)
         return
-    click.echo(
+    echo(
         f"{' + '.join(map(str, paths))} on {store.spec.name} {split}: accuracy {per_cent(result.accuracy, 2)} "
         f"({result.correct:,} of {result.total:,}), cost {result.loss:.4f}, {seconds:.2f} s"
     )
@@ -123,20 +123,20 @@ def examples_of(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
 
 def _print_classes(result: "Evaluation", labels: tuple[str, ...]) -> None:
     width = max(5, *map(len, labels))
-    click.echo(f"\n{'class':>{width}}  images  precision  recall")
+    echo("", f"{'class':>{width}}  images  precision  recall")
     rows = zip(labels, result.confusion.sum(axis=1), result.precision, result.recall, strict=True)
     for label, images, precision, recall in rows:
         shown = ("-" if math.isnan(p) else per_cent(p) for p in (precision, recall))
-        click.echo("  ".join([f"{label:>{width}}", f"{images:>6}", "{:>9}  {:>6}".format(*shown)]))
+        echo("  ".join([f"{label:>{width}}", f"{images:>6}", "{:>9}  {:>6}".format(*shown)]))
     if confusions := result.confusions()[:5]:
-        click.echo("\nmost frequent confusions")
+        echo("", "most frequent confusions")
         for true, predicted, count in confusions:
-            click.echo(f"  {labels[true]} taken for {labels[predicted]}: {count}")
+            echo(f"  {labels[true]} taken for {labels[predicted]}: {count}")
 
 
 def _print_confusion(result: "Evaluation", labels: tuple[str, ...]) -> None:
     width = max(7, *map(len, labels))
-    click.echo("\ntrue below, predicted across")
-    click.echo(" " * width + "".join(f"{label[:6]:>7}" for label in labels))
+    echo("", "true below, predicted across")
+    echo(" " * width + "".join(f"{label[:6]:>7}" for label in labels))
     for label, row in zip(labels, result.confusion, strict=True):
-        click.echo(f"{label:>{width}}" + "".join(f"{count or '.':>7}" for count in row))
+        echo(f"{label:>{width}}" + "".join(f"{count or '.':>7}" for count in row))

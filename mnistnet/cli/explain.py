@@ -1,6 +1,5 @@
 """`mnistnet explain`: what one digit wishes of a network, told in the video's order."""
 
-import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli.options import PATH, bar, data_options, find_checkpoint, json_option, open_store
+from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import UsageError
+from mnistnet.util.printable import printable_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,21 +155,22 @@ def command(
         draw_explanation(subject, explanation, plot)
     if as_json:
         origin = {"checkpoint": str(path), "untrained": untrained, "seed": seed}
-        click.echo(json.dumps(origin | picture.origin | {"true_label": picture.true_label} | to_json(explanation)))
+        echo_json(origin | picture.origin | {"true_label": picture.true_label} | to_json(explanation))
         return
     from mnistnet.explain.report import report
     from mnistnet.util.text_drawing import Pen, is_rich_terminal
 
     rich = is_rich_terminal()
-    _show("\n".join(report(subject, explanation).lines(Pen(rich), sections)), rich)
+    _show(list(report(subject, explanation).lines(Pen(rich), sections)), rich)
 
 
-def _show(text: str, colours: bool) -> None:
-    """Print a text; with a pager where it is longer than the terminal."""
-    if sys.stdout.isatty() and text.count("\n") + 2 > shutil.get_terminal_size().lines:
-        click.echo_via_pager(text + "\n", color=colours)
+def _show(blocks: list[str], colours: bool) -> None:
+    """Print a report; with a pager where it is longer than the terminal."""
+    lines = [printable_line(line) for block in blocks for line in block.split("\n")]
+    if sys.stdout.isatty() and len(lines) >= shutil.get_terminal_size().lines:
+        click.echo_via_pager("\n".join(lines) + "\n", color=colours)
     else:
-        click.echo(text)
+        echo(*lines)
 
 
 @dataclass(frozen=True)

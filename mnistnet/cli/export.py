@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mnistnet.cli.options import PATH, find_checkpoint
+from mnistnet.cli.terminal import echo
 
 
 @click.command(
@@ -32,4 +33,4 @@ def command(checkpoint: str, file: Path, force: bool) -> None:
     loaded = checkpoints.load(find_checkpoint(checkpoint))
     export.write(file, loaded)
     sizes = "-".join(map(str, loaded.config.layer_sizes))
-    click.echo(f"{file}: {checkpoint}, {sizes}, {file.stat().st_size:,} bytes")
+    echo(f"{file}: {checkpoint}, {sizes}, {file.stat().st_size:,} bytes")

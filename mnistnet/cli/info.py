@@ -6,6 +6,7 @@ import json
 import click
 
 from mnistnet.cli.options import find_checkpoint, json_option
+from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.util.number_format import per_cent
 
 
@@ -29,7 +30,7 @@ def command(checkpoint: str, as_json: bool) -> None:
     loaded = checkpoints.load(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     if as_json:
-        click.echo(json.dumps(loaded.header() | {"sha256": sha256}))
+        echo_json(loaded.header() | {"sha256": sha256})
         return
     config, header = loaded.config, loaded.header()
     output = {
@@ -37,23 +38,22 @@ def command(checkpoint: str, as_json: bool) -> None:
         "cross_entropy": "softmax outputs, cross-entropy cost",
     }
     hidden = f"{config.activation} hidden layers, " if len(config.layer_sizes) > 2 else ""
-    click.echo(f"{path}: a dense network of {'-'.join(map(str, config.layer_sizes))} neurons")
-    click.echo(f"  {loaded.network.parameters.size:,} parameters ({loaded.parameters}); {hidden}{output[config.loss]}")
-    click.echo(f"  best epoch {loaded.best.get('epoch')}, chosen by {loaded.best.get('chosen_by')}")
+    echo(f"{path}: a dense network of {'-'.join(map(str, config.layer_sizes))} neurons")
+    echo(f"  {loaded.network.parameters.size:,} parameters ({loaded.parameters}); {hidden}{output[config.loss]}")
+    echo(f"  best epoch {loaded.best.get('epoch')}, chosen by {loaded.best.get('chosen_by')}")
     if loaded.temperature is not None:
-        click.echo(f"  confidences are divided by a temperature of {loaded.temperature:.3f}")
-    click.echo("\ntrained with")
+        echo(f"  confidences are divided by a temperature of {loaded.temperature:.3f}")
+    echo("", "trained with")
     for key, value in header["config"].items():
-        click.echo(f"  {key:15} {_words(value)}")
+        echo(f"  {key:15} {_words(value)}")
     if loaded.epoch:
         _print_metrics(header["metrics"])
-    click.echo(
-        f"\nwritten by mnistnet {header['mnistnet']}, numpy {header['numpy']}, {loaded.blas}, threads {loaded.threads}"
-    )
-    click.echo(f"data set {loaded.dataset.get('name')}")
+    echo()
+    echo(f"written by mnistnet {header['mnistnet']}, numpy {header['numpy']}, {loaded.blas}, threads {loaded.threads}")
+    echo(f"data set {loaded.dataset.get('name')}")
     for name, digest in dict(loaded.dataset.get("sha256") or {}).items():
-        click.echo(f"  {digest}  {name}")
-    click.echo(f"this file\n  {sha256}  {path}")
+        echo(f"  {digest}  {name}")
+    echo("this file", f"  {sha256}  {path}")
 
 
 def _words(value: object) -> str:
@@ -65,16 +65,16 @@ def _words(value: object) -> str:
 def _print_metrics(metrics: dict[str, list[float | None]]) -> None:
     """Print the epochs as a table: all of up to twelve, else the first and the last six."""
     names = [name for name in metrics if name != "epoch"]
-    click.echo("\n" + "  ".join(["epoch", *(f"{name:>{max(10, len(name))}}" for name in names)]))
+    echo("", "  ".join(["epoch", *(f"{name:>{max(10, len(name))}}" for name in names)]))
     rows = list(zip(*metrics.values(), strict=True))
     for number, row in enumerate(rows):
         if len(rows) > 12 and 6 <= number < len(rows) - 6:
             if number == 6:
-                click.echo("  ...")
+                echo("  ...")
             continue
         cells = dict(zip(metrics, row, strict=True))
         shown = [_cell(name, cells[name]).rjust(max(10, len(name))) for name in names]
-        click.echo("  ".join([f"{number + 1:>5}", *shown]))
+        echo("  ".join([f"{number + 1:>5}", *shown]))
 
 
 def _cell(name: str, value: float | None) -> str:

@@ -10,7 +10,9 @@ import click
 
 from mnistnet import pretrained
 from mnistnet.checkpoint.find import LAST_RUN, expanded, find
+from mnistnet.cli.terminal import echo
 from mnistnet.errors import UsageError
+from mnistnet.util.printable import printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -88,7 +90,7 @@ class DownloadBar:
             if sys.stderr.isatty():
                 self._bar = bar(size, name, unit="B")
             else:
-                click.echo(f"fetching {name} ({size:,} bytes)", err=True)
+                echo(f"fetching {name} ({size:,} bytes)", err=True)
         if self._bar is not None:
             self._bar.update(received - self._received)
         self._received = received
@@ -107,7 +109,7 @@ def bar(total: int, what: str, unit: str) -> "tqdm[Any]":
     from tqdm import tqdm
 
     quiet = not sys.stderr.isatty()
-    return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=quiet, delay=0.3)
+    return tqdm(total=total, desc=printable(what), unit=unit, unit_scale=True, leave=False, disable=quiet, delay=0.3)
 
 
 def find_checkpoint(word: str | None, default: str | None = None) -> Path:
@@ -119,5 +121,5 @@ def find_checkpoint(word: str | None, default: str | None = None) -> Path:
         return find(word)
     path = find(default or LAST_RUN)
     shown = f"{default}, which comes with the package" if default in pretrained.NAMES else path
-    click.echo(f"using {shown}", err=True)
+    echo(f"using {shown}", err=True)
     return path

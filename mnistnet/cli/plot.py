@@ -9,6 +9,7 @@ import click
 from mnistnet import pretrained
 from mnistnet.checkpoint.find import LAST_RUN
 from mnistnet.cli.options import PATH, bar, data_options, find_checkpoint, open_store
+from mnistnet.cli.terminal import echo
 
 if TYPE_CHECKING:
     from mnistnet.checkpoint.checkpoint import Checkpoint
@@ -71,7 +72,7 @@ def curves(words: tuple[str, ...], output: Path | None) -> None:
         path = Path("curves.png")
     _check(path)
     draw_curves([curve(word, checkpoint.load(_whole_run(word))) for word in words], path)
-    click.echo(path)
+    echo(str(path))
 
 
 @command.command(name="confusion", epilog="\b\nExamples:\n  mnistnet plot confusion last-run --split validation")
@@ -86,7 +87,7 @@ def confusion(word: str, split: str, output: Path | None, data_dir: Path | None,
 
     subject = _evaluated(word, split, data_dir, mirrors)
     draw_confusion(subject.evaluation, subject.spec.labels, subject.title, path)
-    click.echo(path)
+    echo(str(path))
 
 
 @command.command(name="mistakes", epilog="\b\nExamples:\n  mnistnet plot mistakes best --most 24 -o mistakes.pdf")
@@ -111,7 +112,7 @@ def mistakes(
     wrong = subject.evaluation.total - subject.evaluation.correct
     title = f"{subject.title}: the surest {len(found):,} of {wrong:,} mistakes"
     draw_mistakes(found, subject.spec.labels, subject.spec.shape, title, path)
-    click.echo(path)
+    echo(str(path))
 
 
 @command.command(name="weights", epilog="\b\nExamples:\n  mnistnet plot weights 3blue1brown")
@@ -130,7 +131,7 @@ def weights(word: str, most: int, output: Path | None) -> None:
     total = network.layer_sizes[1]
     which = f"all {total} neurons" if len(neurons) == total else f"the {len(neurons)} largest of {total} neurons'"
     draw_weights(network, neurons, loaded.labels, loaded.shape, f"{word}: weights of the first layer, {which}", path)
-    click.echo(path)
+    echo(str(path))
 
 
 @command.command(name="doubts", epilog="\b\nExamples:\n  mnistnet plot doubts best")
@@ -146,7 +147,7 @@ def doubts(word: str, split: str, output: Path | None, data_dir: Path | None, mi
     subject = _evaluated(word, split, data_dir, mirrors)
     logits, labels = subject.evaluation.logits, subject.examples.labels
     draw_doubts(logits, labels, subject.loaded.temperature, subject.title, path)
-    click.echo(path)
+    echo(str(path))
 
 
 @command.command(name="sweep", epilog="\b\nExamples:\n  mnistnet plot sweep sweeps/sweep -o sweep.svg")
@@ -162,7 +163,7 @@ def sweep(folder: Path, output: Path | None) -> None:
     entries = journal.read(folder)
     _check(path)
     draw_sweep(list(entries.values()), str(home), path)
-    click.echo(path)
+    echo(str(path))
 
 
 class _Subject(NamedTuple):

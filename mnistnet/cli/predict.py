@@ -1,6 +1,5 @@
 """`mnistnet predict`: read digits from picture files."""
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli.options import PATH, find_checkpoint, json_option
+from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import ImageError, UsageError
 from mnistnet.util.number_format import per_cent
 
@@ -86,22 +86,22 @@ def command(
         except ImageError as error:
             failed = True
             if as_json:
-                click.echo(json.dumps({"file": name, "error": str(error)}))
+                echo_json({"file": name, "error": str(error)})
             else:
-                click.echo(f"mnistnet: error: {error}", err=True)
+                echo(f"mnistnet: error: {error}", err=True)
             continue
         answers = _answers(classifier, read)
         if as_json:
-            click.echo(json.dumps({"file": name} | (_line_as_json(answers) if line else _as_json(answers[0]))))
+            echo_json({"file": name} | (_line_as_json(answers) if line else _as_json(answers[0])))
         else:
             said = _line_as_text(answers) if line else _as_text(answers[0], top, classifier.labels)
-            click.echo(f"{click.format_filename(name)}: {said}")
+            echo(f"{name}: {said}")
         if not line and read.others:
-            click.echo(f"{click.format_filename(name)}: holds more than one digit? --line reads them all", err=True)
+            echo(f"{name}: holds more than one digit? --line reads them all", err=True)
         if show:
             from mnistnet.util.text_drawing import steps_as_text
 
-            click.echo(steps_as_text(read.given, read.ink, read.pixels, classifier.shape), err=as_json)
+            echo(*steps_as_text(read.given, read.ink, read.pixels, classifier.shape).split("\n"), err=as_json)
         if save_input is not None:
             _save(save_input, read, classifier.shape)
     if failed:

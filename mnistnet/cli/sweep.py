@@ -1,7 +1,6 @@
 """`mnistnet sweep`: parse, call, print."""
 
 import json
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +11,7 @@ import click
 
 from mnistnet.cli import TerminatedError
 from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store
+from mnistnet.cli.terminal import command_line, echo, echo_json
 from mnistnet.util.number_format import per_cent
 
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ def command(
     began = time.perf_counter()
     with open_session(sweep, folder, store, data_dir=where, minutes=minutes, resume=resume, force=force) as session:
         known = len(session.trials) - len(session.missing)
-        click.echo(
-            f"{path}: {_trials(len(session.trials))}" + f", {known:,} of them done before" * bool(known), err=True
-        )
+        echo(f"{path}: {_trials(len(session.trials))}" + f", {known:,} of them done before" * bool(known), err=True)
         try:
             if session.missing:
                 if scheduler is None:
@@ -105,7 +103,7 @@ def command(
         except (KeyboardInterrupt, TerminatedError):
             done = f"{len(session.trials) - len(session.missing):,} of {_trials(len(session.trials))}"
             again = _resume_command(click.get_current_context())
-            click.echo(f"\nstopped: {done} are safe in {folder}; continue with\n  {again}", err=True)
+            echo("", f"stopped: {done} are safe in {folder}; continue with", f"  {again}", err=True)
             raise
         _raise_failures(session)
 
@@ -134,14 +132,14 @@ def _run(session: "Session", entries: "Iterator[Entry]", quiet: bool, as_json: b
             done += 1
             progress.clear()
             if as_json:
-                click.echo(json.dumps(entry.as_json()))
+                echo_json(entry.as_json())
             elif not quiet:
-                click.echo(f"trial {done:>{len(str(total))}}/{total}  {_as_line(entry)}")
+                echo(f"trial {done:>{len(str(total))}}/{total}  {_as_line(entry)}")
             progress.update(1)
     finally:
         progress.close()
     if session.out_of_time:
-        click.echo(f"the budget is used up; --resume runs the {_trials(len(session.missing))} left", err=True)
+        echo(f"the budget is used up; --resume runs the {_trials(len(session.missing))} left", err=True)
 
 
 def _as_line(entry: "Entry") -> str:
@@ -189,18 +187,18 @@ def _print_end(session: "Session", path: Path, seconds: float, as_json: bool) ->
                 for one in standings
             ],
         }
-        click.echo(json.dumps(line))
+        echo_json(line)
         return
     if standings:
         _print_table(standings)
     if (deviation := spread(standings)) is not None:
-        click.echo(f"seeds alone make a difference of {100 * deviation:.2f} points (standard deviation)")
+        echo(f"seeds alone make a difference of {100 * deviation:.2f} points (standard deviation)")
     counts = ", ".join(f"{outcomes.count(word):,} {word}" for word in dict.fromkeys(outcomes))
-    click.echo(f"{path}: {_trials(len(session.trials))}: {counts or 'none ended'}, in {seconds:.1f} s")
+    echo(f"{path}: {_trials(len(session.trials))}: {counts or 'none ended'}, in {seconds:.1f} s")
     if best is None and session.missing:
-        click.echo("no choice of values has a result for each of its seeds, so there is no best yet; --resume goes on")
+        echo("no choice of values has a result for each of its seeds, so there is no best yet; --resume goes on")
     elif best is not None:
-        click.echo(f"next: mnistnet train --config {shlex.quote(str(best))} --out runs/best-of-sweep")
+        echo(f"next: {command_line('train', '--config', best, '--out', 'runs/best-of-sweep')}")
 
 
 def _print_table(standings: "list[Standing]") -> None:
@@ -215,12 +213,12 @@ def _print_table(standings: "list[Standing]") -> None:
         number = f"{done} of {done + one.missing}" if one.missing else str(done)
         rows.append([mean, number, f"{one.seconds:.2f}", *(_short(one.values[key]) for key in keys)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    click.echo()
+    echo()
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if len(standings) > ROWS:
-        click.echo(f"and {len(standings) - ROWS:,} more")
-    click.echo()
+        echo(f"and {len(standings) - ROWS:,} more")
+    echo()
 
 
 def _raise_failures(session: "Session") -> None:
@@ -237,7 +235,9 @@ def _raise_failures(session: "Session") -> None:
 
 
 def _resume_command(context: click.Context) -> str:
-    """Return what to type to go on with this sweep just as it was begun."""
+    """Return what to type to go on with this sweep just as it was begun; a mirror's password is left out."""
+    from mnistnet.data.download import without_password
+
     words = []
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
@@ -250,5 +250,5 @@ def _resume_command(context: click.Context) -> str:
             words.append(option)
         else:
             for one in value if parameter.multiple else [value]:
-                words += [option, str(one)]
-    return shlex.join(["mnistnet", "sweep", *words, "--resume"])
+                words += [option, str(one)] if without_password(str(one)) == str(one) else []
+    return command_line("sweep", *words, "--resume")

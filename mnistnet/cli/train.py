@@ -1,7 +1,5 @@
 """`mnistnet train`: parse, call, print."""
 
-import json
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +8,7 @@ import click
 
 from mnistnet.cli import TerminatedError
 from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, set_option
+from mnistnet.cli.terminal import command_line, echo, echo_json
 from mnistnet.util.number_format import per_cent
 
 if TYPE_CHECKING:
@@ -82,9 +81,9 @@ def command(
         with runs.open_run(folder, config, store, resume=resume, force=force) as run:
             if run.resumed_epoch:
                 what = "is finished" if run.state.finished else "goes on"
-                click.echo(f"{folder}: {what} after epoch {run.resumed_epoch} of {config.epochs}", err=True)
+                echo(f"{folder}: {what} after epoch {run.resumed_epoch} of {config.epochs}", err=True)
             elif not quiet:
-                click.echo(_introduction(run), err=True)
+                echo(_introduction(run), err=True)
             _train(run, config, quiet, as_json)
             summary = run.finish()
             picture = _draw_curves(run) if plot else None
@@ -92,7 +91,7 @@ def command(
     except (KeyboardInterrupt, TerminatedError):
         epoch = run.safe_epoch if run else 0
         safe = f"epoch {epoch} is safe in {folder / runs.LAST}" if epoch else "no epoch was finished"
-        click.echo(f"\nstopped: {safe}; continue with\n  {again}", err=True)
+        echo("", f"stopped: {safe}; continue with", f"  {again}", err=True)
         raise
 
 
@@ -128,15 +127,15 @@ def _train(run: "Run", config: "Config", quiet: bool, as_json: bool) -> None:
         for result in run.epochs(progress.update):
             progress.close()
             for warning in result.warnings:
-                click.echo(f"mnistnet: warning: epoch {result.metrics.epoch}: {warning}", err=True)
+                echo(f"mnistnet: warning: epoch {result.metrics.epoch}: {warning}", err=True)
             if as_json:
-                click.echo(json.dumps(_as_json(result)))
+                echo_json(_as_json(result))
             elif not quiet:
-                click.echo(_as_line(result, config.epochs))
+                echo(_as_line(result, config.epochs))
     finally:
         progress.close()
     if config.early_stopping and run.state.stopped_early and run.state.epoch < config.epochs:
-        click.echo(
+        echo(
             f"stopped early: validation loss has not fallen for {config.early_stopping.patience} epochs",
             err=True,
         )
@@ -178,18 +177,18 @@ def _print_summary(run: "Run", summary: "Summary", picture: Path | None, seconds
         }
         if picture:
             line["plot"] = str(picture)
-        click.echo(json.dumps(line))
+        echo_json(line)
         return
     history = run.state.history
     chosen = f"best epoch {summary.best_epoch}" if history else "first weights, untrained"
     if history and (score := history[summary.best_epoch - 1].validation_accuracy) is not None:
         chosen += f" (validation {per_cent(score, 2)})"
-    click.echo(
+    echo(
         f"{chosen}: test accuracy {per_cent(test.accuracy, 2)} ({test.correct:,} of {test.total:,}) in {seconds:.1f} s"
     )
     if picture:
-        click.echo(f"curves: {picture}")
-    click.echo(f"next: mnistnet eval {shlex.quote(str(summary.checkpoint))} --confusion")
+        echo(f"curves: {picture}")
+    echo(f"next: {command_line('eval', summary.checkpoint, '--confusion')}")
 
 
 def _draw_curves(run: "Run") -> Path | None:
@@ -213,11 +212,13 @@ def _resume_command(
     mirrors: tuple[str, ...],
     flags: list[str],
 ) -> str:
-    """Return what to type to go on with this training just as it was begun."""
-    words = ["mnistnet", "train"]
+    """Return what to type to go on with this training just as it was begun; a mirror's password is left out."""
+    from mnistnet.data.download import without_password
+
+    words = ["train"]
     for option, value in (("--config", config_path), ("--out", out), ("--data-dir", data_dir)):
         words += [option, str(value)] if value else []
     for option, values in (("--set", overrides), ("--mirror", mirrors)):
         for text in values:
-            words += [option, text]
-    return shlex.join([*words, *flags, "--resume"])
+            words += [option, text] if without_password(text) == text else []
+    return command_line(*words, *flags, "--resume")

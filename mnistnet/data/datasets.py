@@ -172,7 +172,7 @@ class Store:
                 if self._read(other) is None
             )
             raise DownloadError(
-                f"{error}\nGet them elsewhere and put them into {self.folder.absolute()}: {wanted}; "
+                f"{error}; get them elsewhere and put them into {self.folder.absolute()}: {wanted}; "
                 f"or name another mirror with --mirror URL (or {ENVIRONMENT_MIRROR})"
             ) from None
 

@@ -5,6 +5,7 @@ a reason to ask the next one. Plain http is as good as https here, because the h
 """
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ import urllib3
 from mnistnet import __version__
 from mnistnet.data.registry import RemoteFile
 from mnistnet.errors import DownloadError
+from mnistnet.util.printable import printable
 
 CONNECT_TIMEOUT = 10.0  # seconds until a mirror must have answered
 READ_TIMEOUT = 30.0  # seconds of silence
@@ -33,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 def fetch(file: RemoteFile, mirrors: Sequence[str], on_progress: Progress | None = None) -> bytes:
     """Return the verified content of a file from the first mirror that has it.
 
-    Raises DownloadError, a line a mirror with its reason, when none has.
+    Raises DownloadError, which gives each mirror's reason, when none has.
     """
     failures = []
     for mirror in mirrors:
@@ -42,8 +44,13 @@ def fetch(file: RemoteFile, mirrors: Sequence[str], on_progress: Progress | None
             _check_address(url)
             return _verified(_receive(url, file, on_progress), file)
         except _MirrorError as error:
-            failures.append(f"  {url}: {error}")
-    raise DownloadError(f"no mirror could give {file.name}:\n" + "\n".join(failures))
+            failures.append(without_password(f"{url}: {error}"))
+    raise DownloadError(f"no mirror could give {file.name}: {'; '.join(failures)}")
+
+
+def without_password(text: str) -> str:
+    """Return a text without the names and passwords of the addresses in it."""
+    return re.sub(r"[^/?#\s]*@", "***@", text)
 
 
 def _check_address(url: str) -> None:
@@ -168,5 +175,4 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _words(error: BaseException) -> str:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    # A server may have had a say in the words: nothing that could steer a terminal, and not a whole page.
-    return " ".join("".join(c if c.isprintable() else " " for c in words).split())[:200] or type(error).__name__
+    return printable(" ".join(words.split())[:200]) or type(error).__name__  # a server may have had a say in them

@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -173,7 +174,7 @@ def test_config_prints_yaml_that_loads_and_a_schema(tmp_path: Path) -> None:
         (["train", "--set", "epochs=x"], 2, "--set epochs=x: epochs: expected a whole number"),
         (["config", "--set", "loss=mse"], 2, "loss: expected one of "),
         (["eval", "none.npz"], 1, "none.npz: cannot be read: no such file"),
-        (["eval", "last-run"], 1, "train a network first with `mnistnet train`"),
+        (["eval", "last-run"], 1, "train a network first with `"),
         (["info", "."], 1, ".: cannot be read: is a directory"),
         (["predict", "a.png"], 1, "a.png: cannot be read: no such file"),
         (["download", "mnsit"], 2, "dataset: expected one of mnist, kmnist, fashion_mnist, or the path of a folder"),
@@ -256,8 +257,9 @@ def test_a_run_stopped_in_its_first_epoch_says_so(tmp_path: Path, mnist_dir: Pat
     os.kill(training.pid, number)
     _, rest = training.communicate(timeout=60)
     assert training.returncode == code
-    assert "stopped: no epoch was finished; continue with\n  mnistnet train --data-dir" in rest
-    assert rest.rstrip().endswith("--resume")
+    assert "stopped: no epoch was finished; continue with\n" in rest
+    again = [*command[:4], "--data-dir", str(mnist_dir), *command[4:6], "--set", "batch_size=1", "--resume"]
+    assert shlex.split(rest.rstrip().splitlines()[-1]) == again
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

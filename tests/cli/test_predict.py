@@ -138,7 +138,7 @@ def test_a_name_that_is_not_unicode_can_be_printed(trained: Path, seven: Path) -
     shutil.copy(seven, odd)
     done = process("predict", odd, "--checkpoint", trained, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("\ufffd.png: 7")
+    assert done.stdout.startswith(r"\udcff.png: 7")
 
 
 def test_last_run_is_the_newest_run(trained: Path, seven: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -293,12 +294,11 @@ def test_a_damaged_file_stays_unused_and_undeleted_when_no_mirror_answers(small:
     with pytest.raises(DownloadError) as caught:
         store.examples("train")
     [url] = store.spec.mirrors
-    assert str(caught.value).splitlines() == [
-        f"no mirror could give {IMAGES}:",
-        f"  {url}{IMAGES}: the connection failed: Connection refused",
-        f"Get them elsewhere and put them into {small.folder}: {IMAGES} (what is there is damaged), {LABELS}; "
-        "or name another mirror with --mirror URL (or MNISTNET_MIRROR)",
-    ]
+    assert str(caught.value) == (
+        f"no mirror could give {IMAGES}: {url}{IMAGES}: the connection failed: Connection refused; "
+        f"get them elsewhere and put them into {small.folder}: {IMAGES} (what is there is damaged), {LABELS}; "
+        "or name another mirror with --mirror URL (or MNISTNET_MIRROR)"
+    )
     assert (small.folder / IMAGES).read_bytes() == damaged
     assert not (small.folder / LABELS).exists()
 
@@ -322,7 +322,7 @@ def test_mirrors_are_asked_in_order_option_environment_published_and_none_twice(
         server.files.clear()
         with pytest.raises(DownloadError) as caught:
             store.verify()
-        asked = [line.split(IMAGES)[0].strip() for line in str(caught.value).splitlines()[1:-1]]
+        asked = re.findall(rf"(http://\S+){IMAGES}: ", str(caught.value))
         assert asked == [first.url, second.url, server.url]
 
 
