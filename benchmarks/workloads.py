@@ -42,6 +42,7 @@ class Workload:
             "learning_rate": self.learning_rate,
             "batch_size": self.batch_size,
             "schedule": {"name": "constant"},
+            "weight_decay": 0.0,
             "validation": 0,
             "epochs": 8_000,
             "seed": SEED,

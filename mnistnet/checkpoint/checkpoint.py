@@ -142,7 +142,7 @@ class _Header(msgspec.Struct):
     blas: Words
     threads: Count | None
     temperature: Annotated[float, Meta(ge=0.001, le=1000)] | None
-    evidence: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None
+    evidence: float | None = None
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:

@@ -11,6 +11,7 @@ import click
 from mnistnet.cli.options import data_options, find_checkpoint, open_store
 from mnistnet.cli.terminal import echo
 from mnistnet.errors import DemoError
+from mnistnet.util.extras import install_command
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -48,14 +49,14 @@ def command(
     """Open a page to draw a digit on, watch a network think about it, and teach it.
 
     CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown` [default: 3blue1brown, which
-    comes with the package]. The page works without internet. Needs the extra: pip install 'mnistnet[demo]'.
+    comes with the package]. The page works without internet. Needs the extra `demo`.
     """
     try:
         import flask  # noqa: F401  # is it there?
         import waitress  # noqa: F401
     except ImportError:
         raise DemoError(
-            "the page needs flask and waitress, which are not installed: pip install 'mnistnet[demo]'"
+            f"the page needs flask and waitress, which are not installed: `{install_command('demo')}` adds them"
         ) from None
     from mnistnet.checkpoint import checkpoint as checkpoints
     from mnistnet.training.process_pool import one_blas_thread

@@ -24,7 +24,7 @@ def command(checkpoint: str, file: Path, force: bool) -> None:
     CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown`, which come with the package.
     ONNX: input `image`, pixels / 255, [N, 784]; outputs `logits` and `probabilities`. Safetensors: the names that a
     torch.nn.Sequential of Linear layers has. Config, labels and validation accuracy stand in the file's metadata. Each
-    needs its library: pip install 'mnistnet[onnx]' or 'mnistnet[safetensors]'.
+    needs its library, which the extra of the same name brings.
     """
     from mnistnet.checkpoint import checkpoint as checkpoints
     from mnistnet.inference import export

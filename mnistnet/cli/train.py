@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli import TerminatedError
-from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store, set_option
+from mnistnet.cli.options import PATH, bar, data_options, find_checkpoint, json_option, open_store, set_option
 from mnistnet.cli.terminal import command_line, echo, echo_json
+from mnistnet.errors import UsageError
 from mnistnet.util.number_format import per_cent
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from mnistnet.checkpoint.checkpoint import Checkpoint
     from mnistnet.config.schema import Config
     from mnistnet.training.loop import EpochResult
     from mnistnet.training.run import Run, Summary
@@ -26,7 +28,9 @@ Examples:
   mnistnet train
   mnistnet train --config 3blue1brown
   mnistnet train --set layer_sizes="[784, 300, 10]" --set epochs=20 --out runs/wide
-  mnistnet train --config default --resume""",
+  mnistnet train --config default --resume
+  mnistnet train --out runs/wide --resume --set epochs=40
+  mnistnet train --from best --set dataset=./mine --out runs/mine""",
 )
 @click.option(
     "--config",
@@ -37,7 +41,12 @@ Examples:
 )
 @set_option
 @click.option("--out", type=PATH, metavar="FOLDER", help="Folder of the run [default: runs/NAME].")
-@click.option("--resume", is_flag=True, help="Continue the run in that folder; start it where there is none.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue the run in that folder, with its own config unless --config is given; start it where there is none.",
+)
+@click.option("--from", "source", metavar="CHECKPOINT", help="Begin with the weights of this network.")
 @click.option("--force", is_flag=True, help="Start over in a folder that holds a run. The old run is lost.")
 @data_options
 @click.option("--plot", is_flag=True, help="Draw curves.png into the run's folder at the end (needs the extra `plot`).")
@@ -48,6 +57,7 @@ def command(
     overrides: tuple[str, ...],
     out: Path | None,
     resume: bool,
+    source: str | None,
     force: bool,
     data_dir: Path | None,
     mirrors: tuple[str, ...],
@@ -63,22 +73,31 @@ def command(
     """
     if resume and force:
         raise click.UsageError("--resume continues a run and --force starts it over: choose one")
+    if resume and source:
+        raise click.UsageError("--resume continues a run and --from begins one with given weights: choose one")
     began = time.perf_counter()
     from mnistnet.config import loader as configs
     from mnistnet.training import run as runs
 
-    config = configs.load(config_path, overrides)
+    folder = out or Path("runs") / (config_path.stem if config_path else "default")
+    own = folder / runs.CONFIG
+    given = _given_network(source) if source else None
+    base = own if resume and config_path is None and own.is_file() else config_path
+    config = configs.load(base, overrides, base=given.config if given else None)
+    if given:
+        _check_same_network(given.config, config, source or "")
     if plot:
         from mnistnet import plots
 
         plots.require()
-    folder = out or Path("runs") / (config_path.stem if config_path else "default")
     store = open_store(config.dataset, data_dir, mirrors)
     flags = [flag for flag, given in (("--plot", plot), ("--quiet", quiet), ("--json", as_json)) if given]
     again = _resume_command(config_path, overrides, out, data_dir, mirrors, flags)
     run: Run | None = None
     try:
-        with runs.open_run(folder, config, store, resume=resume, force=force) as run:
+        with runs.open_run(
+            folder, config, store, resume=resume, force=force, weights=given.network if given else None
+        ) as run:
             if run.resumed_epoch:
                 what = "is finished" if run.state.finished else "goes on"
                 echo(f"{folder}: {what} after epoch {run.resumed_epoch} of {config.epochs}", err=True)
@@ -89,10 +108,24 @@ def command(
             picture = _draw_curves(run) if plot else None
             _print_summary(run, summary, picture, time.perf_counter() - began, as_json)
     except (KeyboardInterrupt, TerminatedError):
-        epoch = run.safe_epoch if run else 0
+        epoch = runs.safe_epoch(folder) if run or resume else 0
         safe = f"epoch {epoch} is safe in {folder / runs.LAST}" if epoch else "no epoch was finished"
         echo("", f"stopped: {safe}; continue with", f"  {again}", err=True)
         raise
+
+
+def _given_network(word: str) -> "Checkpoint":
+    from mnistnet.checkpoint import checkpoint
+
+    return checkpoint.load(find_checkpoint(word))
+
+
+def _check_same_network(one: "Config", other: "Config", word: str) -> None:
+    """Raise UsageError where the weights of the network in a checkpoint are no weights for a config's."""
+    for key in ("layer_sizes", "activation"):
+        theirs, ours = getattr(one, key), getattr(other, key)
+        if theirs != ours:
+            raise UsageError(f"--from {word}: its {key} is {theirs}, and the config's is {ours}; expected the same")
 
 
 def _introduction(run: "Run") -> str:

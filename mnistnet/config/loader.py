@@ -34,14 +34,20 @@ class Change:
     place: str
 
 
-def load(path: Path | None = None, overrides: Sequence[str] = (), changes: Sequence[Change] = ()) -> Config:
-    """Read a config file (None: the defaults), and apply `key=value` overrides and changes. Raises ConfigError.
+def load(
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    changes: Sequence[Change] = (),
+    base: Config | None = None,
+) -> Config:
+    """Read a config file (None: `base`, or the defaults), and apply `key=value` overrides and changes.
 
     A name without folder and ending is that of a config that comes with the package; a file called so is `./NAME`.
+    Raises ConfigError.
     """
     if path is not None and not path.suffix and path == Path(path.name):
         path = presets.path(path.name) or path
-    values, places = ({}, {}) if path is None else read_mapping(path)
+    values, places = (to_mapping(base) if base else {}, {}) if path is None else read_mapping(path)
     values = _spell_out(values)
     for override in overrides:
         _override(values, override, places)

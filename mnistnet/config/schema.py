@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from mnistnet.data.augment import Ciresan2010, Default, Simard2003
 from mnistnet.nn.schedules import Constant, Cosine, OneCycle, Step
 
+SMALLEST = 1.2e-38  # what is smaller would be less than float32 holds with all its digits, or zero
 Share = Annotated[float, Meta(ge=0, lt=1)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Velocity = Annotated[Share, Meta(description="how much of the last step's velocity `v` is kept")]
@@ -38,7 +39,7 @@ class Adam(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     beta1: Annotated[Share, Meta(description="how much of the gradient's running mean is kept in each step")] = 0.9
     beta2: Annotated[Share, Meta(description="how much of its square's running mean is kept")] = 0.999
     epsilon: Annotated[
-        float, Meta(gt=0, le=1, description="added to the root of that, so that nothing is divided by zero")
+        float, Meta(ge=SMALLEST, le=1, description="added to the root of that, so that nothing is divided by zero")
     ] = 1e-8
 
 
@@ -85,12 +86,19 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Sgd | Momentum | Nesterov | Adam, Meta(description="how a gradient becomes a step: a word, or `name` and keys")
     ] = Adam()
     learning_rate: Annotated[
-        float, Meta(gt=0, le=1e9, description="the size of the step; the schedule multiplies it")
-    ] = 0.01
+        float, Meta(ge=SMALLEST, le=1e9, description="the size of the step; the schedule multiplies it")
+    ] = 0.015
     schedule: Annotated[
         Constant | Step | Cosine | OneCycle,
         Meta(description="how the learning rate changes during the training: a word, or `name` and keys"),
     ] = OneCycle()
+    schedule_epochs: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000_000)] | None,
+        Meta(
+            description="over how many epochs the schedule runs, `null`: over all of them; after that `cosine` and "
+            "`one_cycle` stay at their end"
+        ),
+    ] = None
     batch_size: Annotated[
         Count | Literal["all"],
         Meta(description="examples a step; `all` is full-batch gradient descent, one step an epoch"),
@@ -105,7 +113,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             le=1e6,
             description="each step also does `w -= learning_rate * weight_decay * w`, for weights, not for biases",
         ),
-    ] = 0.0
+    ] = 0.05
     weight_averaging: Annotated[
         Share,
         Meta(

@@ -136,7 +136,8 @@ def _steps(trainer: Trainer, limit: "_Limit", clock: "_Clock") -> Iterator[Batch
 
         def learning_rate(step: int, epoch: int = epoch) -> float:
             at = epoch + step * length
-            return config.learning_rate * config.schedule.factor(at, limit.epochs(at, clock.seconds), length)
+            total = config.schedule_epochs or limit.epochs(at, clock.seconds)
+            return config.learning_rate * config.schedule.factor(at, total, length)
 
         yield from trainer.epoch(epoch + 1, learning_rate)
 

@@ -14,6 +14,7 @@ from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.config import loader as configs
 from mnistnet.errors import ExportError, UsageError
 from mnistnet.util.atomic_files import replace_file
+from mnistnet.util.extras import install_command
 
 OPSET, IR_VERSION = 13, 8  # old enough for readers of some years ago; nothing newer is needed
 OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
@@ -29,7 +30,7 @@ def check(path: Path, force: bool = False) -> None:
         importlib.import_module(form)
     except ImportError:
         raise ExportError(
-            f"{path}: needs the library {form}, which is not installed: pip install 'mnistnet[{form}]'"
+            f"{path}: needs the library {form}, which is not installed: `{install_command(form)}` adds it"
         ) from None
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; expected the name of a file to write")

@@ -7,6 +7,7 @@ answer is unsure. The threshold belongs to the network and stands in its checkpo
 """
 
 from functools import lru_cache
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +55,15 @@ def max_logit_score(network: Network, images: npt.NDArray[np.uint8], shape: tupl
 
 
 def fit_threshold(network: Network, images: npt.NDArray[np.uint8], shape: tuple[int, int]) -> float | None:
-    """Return the score that all but SHARE_UNSURE of validation images reach; None without images in two dimensions."""
+    """Return the score that all but SHARE_UNSURE of validation images reach.
+
+    None without images in two dimensions, or where a shifted image is too much for a network of huge weights.
+    """
     if min(shape) < 2 or not len(images):
         return None
-    return round(float(np.quantile(max_logit_score(network, images[:MAX_FITTED], shape), SHARE_UNSURE)), 6)
+    with np.errstate(all="ignore"):
+        threshold = float(np.quantile(max_logit_score(network, images[:MAX_FITTED], shape), SHARE_UNSURE))
+    return round(threshold, 6) if isfinite(threshold) else None
 
 
 def unsure(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnistnet.errors import PlotError, UsageError
 from mnistnet.util.atomic_files import replace_file
+from mnistnet.util.extras import install_command
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +56,7 @@ def check(path: Path) -> None:
 def require() -> None:
     """Raise PlotError unless matplotlib is installed."""
     if find_spec("matplotlib") is None:
-        raise PlotError("figures need matplotlib, which is not installed: pip install 'mnistnet[plot]'")
+        raise PlotError(f"figures need matplotlib, which is not installed: `{install_command('plot')}` adds it")
 
 
 @contextmanager

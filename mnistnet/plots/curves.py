@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.errors import PlotError
@@ -14,23 +15,37 @@ from mnistnet.plots import GREY, figure, line_styles
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST = {"loss": 1e39, "train_accuracy": 1, "validation_loss": 1e39, "validation_accuracy": 1, "learning_rate": 1e10}
 FAR = 20  # times as large: then a logarithmic axis
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A run to draw: its name, its metrics as columns with an entry an epoch, and which epoch was chosen."""
+    """A run to draw: its name, its metrics as columns with an entry an epoch, and which epoch was chosen.
+
+    What was not measured is nan.
+    """
 
     name: str
-    metrics: dict[str, list[Any]]
+    metrics: dict[str, npt.NDArray[np.float64]]
     best: int
 
 
 def curve(name: str, checkpoint: Checkpoint) -> Curve:
-    """Return the curve in a checkpoint's header. Raises PlotError for a network that was not trained."""
+    """Return the curve in a checkpoint's header. Raises PlotError where there is none that can be drawn."""
     if not checkpoint.epoch:
         raise PlotError(f"{name}: no epoch was trained, so there is nothing to draw")
-    return Curve(name, dict(checkpoint.metrics), checkpoint.best["epoch"])
+    columns = {}
+    for key, most in MOST.items():
+        values = np.array(checkpoint.metrics.get(key) or [None], float)
+        bad = ~((values >= 0) & (values <= most)) & ~(np.isnan(values) & key.startswith("validation"))
+        if len(values) != checkpoint.epoch or bad.any():
+            raise PlotError(
+                f"{name}: its header has no {key} of 0 to {most:g} for each of its {checkpoint.epoch:,} epochs, so its "
+                "curves cannot be drawn; expected a checkpoint of `mnistnet train`"
+            )
+        columns[key] = values
+    return Curve(name, columns, checkpoint.best["epoch"])
 
 
 def draw_curves(curves: Sequence[Curve], path: Path) -> None:
@@ -41,19 +56,21 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
             _both(cost, one, "loss", "validation_loss", style, 1)
             _both(accuracy, one, "train_accuracy", "validation_accuracy", style, 100)
             rate.plot(_epochs(one), one.metrics["learning_rate"], **style)
-        cost.set(title="Cost", ylabel="mean cost of an image", yscale="log")
+        cost.set(title="Cost", ylabel="mean cost of an image")
+        if any((one.metrics["loss"] > 0).any() for one in curves):
+            cost.set_yscale("log")
+            _plain_logarithms(cost)
         accuracy.set(title="Accuracy", ylabel="accuracy (%)")
         rate.set(title="Learning rate", ylabel="of the epoch's last step")
-        highest = [max(one.metrics["learning_rate"]) for one in curves]
-        if max(highest) > FAR * min(highest):
+        highest = [float(one.metrics["learning_rate"].max()) for one in curves]
+        if max(highest) > FAR * min(highest) > 0:
             # Where a rate falls to nothing at the end, how near to nothing it came is of no interest.
             rate.set(yscale="log", ylim=(min(highest) / FAR, None))
             _plain_logarithms(rate, (1,))
         else:
-            rate.set(ylim=(0, None))
+            rate.set(ylim=(0, None if max(highest) else 1))
         for axes in (cost, accuracy, rate):
             _along_epochs(axes, max(len(one.metrics["loss"]) for one in curves))
-        _plain_logarithms(cost)
         _explain(accuracy, any(_known(one, "validation_accuracy") for one in curves))
         if len(curves) > 1:
             lines = rate.get_lines()
@@ -67,21 +84,19 @@ def _epochs(one: Curve) -> list[int]:
 
 
 def _known(one: Curve, name: str) -> bool:
-    return any(value is not None for value in one.metrics[name])
+    return not bool(np.isnan(one.metrics[name]).all())
 
 
 def _both(axes: "Axes", one: Curve, trained: str, validated: str, style: dict[str, Any], scale: float) -> None:
     """Plot a figure of training, thin, and that of validation, bold, with a ring at the epoch that was chosen."""
     marker = "o" if len(_epochs(one)) == 1 else ""
-    axes.plot(
-        _epochs(one), scale * np.array(one.metrics[trained]), **style | {"linewidth": 0.8}, marker=marker, markersize=3
-    )
+    axes.plot(_epochs(one), scale * one.metrics[trained], **style | {"linewidth": 0.8}, marker=marker, markersize=3)
     if _known(one, validated):
-        values = scale * np.array(one.metrics[validated], float)
+        values = scale * one.metrics[validated]
         axes.plot(_epochs(one), values, **style)
-        axes.plot(
-            one.best, values[one.best - 1], "o", color=style["color"], markerfacecolor="white", markersize=6, zorder=3
-        )
+        best = max(1, one.best)
+        ring = {"marker": "o", "color": style["color"], "markerfacecolor": "white", "markersize": 6, "zorder": 3}
+        axes.plot(best, values[best - 1], **ring)
 
 
 def _along_epochs(axes: "Axes", last: int) -> None:

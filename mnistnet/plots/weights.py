@@ -11,13 +11,14 @@ from mnistnet.nn.network import Network
 from mnistnet.plots import figure
 from mnistnet.util.arrays import Array
 
+FLATTEST = 0.25  # height by width of an image as it is drawn, so that a single row of pixels can be seen
 COLOURS = "cividis"
 """Blue for negative, grey for none, yellow for positive weights; printed in black and white from dark to light."""
 
 
 def strongest(network: Network, most: int) -> npt.NDArray[np.intp]:
     """Return the numbers of up to `most` first-layer neurons, those with the largest weights, in their order."""
-    lengths = np.linalg.norm(network.weights[0], axis=1)
+    lengths = np.linalg.norm(network.weights[0].astype(np.float64), axis=1)
     return np.sort(np.argsort(-lengths, kind="stable")[:most])
 
 
@@ -32,14 +33,18 @@ def draw_weights(
     """Draw the weights of these neurons as images of that shape, all on one scale."""
     columns = _columns(len(neurons))
     rows = ceil(len(neurons) / columns)
-    scale = float(np.quantile(np.abs(network.weights[0][neurons]), 0.995)) or 1.0
+    weights = network.weights[0][neurons].astype(np.float64)  # float32 cannot hold the span of its largest numbers
+    scale = float(np.quantile(np.abs(weights), 0.995)) or 1.0
+    tall = min(max(shape[0] / shape[1], FLATTEST), 1 / FLATTEST)
     are_classes = len(network.weights) == 1
-    with figure(path, max(0.98 * columns + 0.9, 5.2), 1.13 * rows * shape[0] / shape[1] + 0.55) as drawing:
+    with figure(path, max(0.98 * columns + 0.9, 5.2), 1.13 * rows * tall + 0.55) as drawing:
         grid = drawing.subplots(rows, columns, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()
-        for axes, neuron in zip(grid.flat, neurons, strict=False):
-            image = axes.imshow(network.weights[0][neuron].reshape(shape), cmap=COLOURS, vmin=-scale, vmax=scale)
+        for axes, neuron, own in zip(grid.flat, neurons, weights, strict=False):
+            image = axes.imshow(own.reshape(shape), cmap=COLOURS, vmin=-scale, vmax=scale)
+            axes.set_box_aspect(tall)
+            axes.set_aspect("auto")
             axes.set_title(
                 labels[neuron] if are_classes else str(neuron), fontsize=7.5, weight="normal", pad=2, loc="center"
             )

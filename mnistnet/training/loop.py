@@ -105,7 +105,8 @@ def fit(
             began, number, length = time.perf_counter(), state.epoch + 1, 1 / trainer.steps
 
             def learning_rate(step: int, done: int = state.epoch, length: float = length) -> float:
-                return config.learning_rate * config.schedule.factor(done + step * length, config.epochs, length)
+                total = config.schedule_epochs or config.epochs
+                return config.learning_rate * config.schedule.factor(done + step * length, total, length)
 
             trainer.metrics.clear()
             for batch in trainer.epoch(number, learning_rate):

@@ -5,13 +5,14 @@ Failing to write it must not cost a training: that is logged once, and made good
 
 import csv
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from mnistnet.util.atomic_files import atomic_write, reason
+from mnistnet.util.atomic_files import atomic_write, open_regular, reason
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ class MetricsCsv:
     def start(self, rows: Sequence[Row] = ()) -> None:
         """Let the table hold these rows and no others; each takes its epoch's seconds from an older table."""
         seconds: dict[str, str] = {}
-        with suppress(OSError, csv.Error, UnicodeDecodeError), self._path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
+        with suppress(OSError, csv.Error, UnicodeDecodeError), open_regular(self._path) as stream:
+            for row in csv.DictReader(stream.read().decode().splitlines()):
                 seconds[row.get("epoch") or ""] = row.get("seconds") or ""
         header = dict(zip(self._columns, self._columns, strict=True))
         old = [row | {"seconds": seconds.get(str(row["epoch"]), "")} for row in rows]
@@ -46,9 +47,9 @@ class MetricsCsv:
     def _write(self, new: int) -> None:
         """Bring the last `new` bytes to disk, or all where the file is not what was written before."""
         try:
-            there = self._path.stat().st_size if self._path.exists() else 0
+            there = self._path.lstat().st_size if self._path.exists() else 0
             if 0 < there == len(self._text) - new:
-                with self._path.open("ab") as stream:
+                with open_regular(self._path, os.O_RDWR | os.O_APPEND) as stream:
                     stream.write(self._text[-new:])
             else:
                 with atomic_write(self._path) as stream:

@@ -9,6 +9,7 @@ loops, and lose ten times what they gain when another program runs.
 """
 
 import gc
+import logging
 import os
 import select
 import signal
@@ -17,14 +18,18 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from itertools import pairwise
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from mnistnet.errors import WorkerError
 from mnistnet.util.shared_memory import shared_zeros
 
+log = logging.getLogger(__name__)
+
 CAN_FORK = sys.platform == "linux" and hasattr(os, "eventfd")  # elsewhere libraries do not survive a fork
 TRIES = 100  # reads before sleeping, about a tenth of a millisecond: to be woken takes half as long
+PATIENCE = 5  # seconds without a sign of the others, after which one looks whether they are stopped
 MAX_ARGUMENTS = 8  # of a piece of work
 
 Work = Callable[..., object]
@@ -63,6 +68,7 @@ class ProcessPool:
         self._ends: list[int] = []  # of a pipe that closes for the others when this process ends
         self._waiting: select.poll | None = None
         self._numbers = shared_zeros(1 + MAX_ARGUMENTS, float)
+        self._told = False
 
     def __enter__(self) -> "ProcessPool":
         return self
@@ -133,16 +139,28 @@ class ProcessPool:
                     return
                 except BlockingIOError:
                     pass
-            ready = [descriptor for descriptor, _ in self._waiting.poll()]
-            if event not in ready:
+            ready = [descriptor for descriptor, _ in self._waiting.poll(1000 * PATIENCE)]
+            if not ready:
+                self._tell_of_the_stopped()
+            elif event not in ready:
                 raise self._worker_error(ready[0])
+
+    def _tell_of_the_stopped(self) -> None:
+        """Say once that a process that shares the work does not go on, if it is stopped."""
+        stopped = [str(process) for process, _ in self._workers if _is_stopped(process)]
+        if stopped and not self._told:
+            self._told = True
+            log.warning(
+                "waiting for process %s, which shares the work and is stopped; `kill -CONT %s` lets it go on",
+                *(", ".join(stopped), " ".join(stopped)),
+            )
 
     def _worker_error(self, end: int) -> WorkerError:
         """Return an error that says why nobody is at the other end."""
         words = os.read(end, 4096).decode(errors="replace")
         return WorkerError(
             f"a process that shared the work has ended ({words or 'it was killed'}): "
-            "go on from the last epoch with --resume, if need be with one process: --set threads=1"
+            "go on from the last epoch with --resume, if need be with one process: --resume --set threads=1"
         )
 
     def _watch(self, *descriptors: int) -> None:
@@ -182,6 +200,12 @@ class ProcessPool:
             pass
         except BaseException as error:  # whatever it is, the first process must know
             os.write(own, repr(error).encode()[:4096])
+
+
+def _is_stopped(process: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
+    return False
 
 
 def _close_all_but(*kept: int) -> None:

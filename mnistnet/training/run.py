@@ -10,7 +10,7 @@ which starts from `last.npz` and does any epoch that is not in it again, with th
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,6 +27,8 @@ from mnistnet.data.datasets import Examples, Store
 from mnistnet.errors import CheckpointError, DivergedError, RunError, UsageError
 from mnistnet.inference.classifier import Classifier
 from mnistnet.inference.evaluate import Evaluation, evaluate
+from mnistnet.nn.network import Network
+from mnistnet.nn.schedules import Constant, Step
 from mnistnet.training import loop
 from mnistnet.training.loop import EpochResult
 from mnistnet.training.metrics import EpochMetrics
@@ -34,7 +36,7 @@ from mnistnet.training.metrics_csv import MetricsCsv
 from mnistnet.training.parallel import workers_for
 from mnistnet.training.process_pool import one_blas_thread
 from mnistnet.training.state import State, attach_optimizer, batch_size, blas_description, split_for, start
-from mnistnet.util.atomic_files import atomic_write, reason, remove_temporaries
+from mnistnet.util.atomic_files import reason, remove_temporaries, replace_file
 from mnistnet.util.locks import locked
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,17 @@ log = logging.getLogger(__name__)
 CONFIG, METRICS, LAST = "config.yaml", "metrics.csv", "last.npz"
 METRIC_NAMES = tuple(EpochMetrics.__dataclass_fields__)
 COLUMNS = (*METRIC_NAMES, "seconds")
+MAY_CHANGE = {
+    "learning_rate",
+    "schedule",
+    "schedule_epochs",
+    "batch_size",
+    "epochs",
+    "weight_decay",
+    "early_stopping",
+    "threads",
+}
+"""The keys that may change when a run is resumed: all but those that decide what is learned, and by which network."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +85,16 @@ class Run:
     @property
     def safe_epoch(self) -> int:
         """The last epoch on disk, 0 if there is none: read from there, since an interruption picks its moment."""
-        try:
-            return checkpoint.load(self.folder / LAST).epoch
-        except CheckpointError:
-            return 0
+        return safe_epoch(self.folder)
 
     def epochs(self, on_progress: Callable[[int], object] | None = None) -> Iterator[EpochResult]:
         """Train what is left to train; each epoch is on disk before it is yielded.
 
         Raises DivergedError, CheckpointError, ConfigError.
         """
-        if self.state.config.epochs == 0 and not (self.folder / LAST).exists():
-            self._keep_network()  # as it was drawn: all there is to keep
         try:
             for result in loop.fit(self.state, self.train, self.validation, on_progress):
-                self._keep_network()
+                self.keep()
                 self.table.add(asdict(result.metrics) | {"seconds": round(result.seconds, 3)})
                 yield result
         except (DivergedError, CheckpointError) as error:
@@ -107,7 +115,8 @@ class Run:
         test = evaluate(best.network, self.store.examples("test"))
         return Summary(best.epoch, test, self.best)
 
-    def _keep_network(self) -> None:
+    def keep(self) -> None:
+        """Write the network as it is now, with all that resuming needs. Raises CheckpointError."""
         now = self._checkpoint()
         if self.state.best_epoch == self.state.epoch:
             checkpoint.save(self.best, now)
@@ -139,9 +148,28 @@ class Run:
         )
 
 
+def safe_epoch(folder: Path) -> int:
+    """Return the last epoch of the run in a folder that is on disk, 0 if there is none."""
+    try:
+        return checkpoint.load(folder / LAST).epoch
+    except CheckpointError:
+        return 0
+
+
 @contextmanager
-def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False, force: bool = False) -> Iterator[Run]:
+def open_run(
+    folder: Path,
+    config: Config,
+    store: Store,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    weights: Network | None = None,
+) -> Iterator[Run]:
     """Open the folder of a run: a new one, or with `resume` the one that is there, or with `force` in its place.
+
+    A new one begins with `weights`, or with random ones. One that is resumed may have another config in the keys
+    MAY_CHANGE, which is said in a warning.
 
     Raises UsageError for a folder that holds a run already, or another run than the one to resume; RunError where
     the folder cannot be used or another process is training in it; and what reading data and checkpoints raises.
@@ -157,10 +185,14 @@ def open_run(folder: Path, config: Config, store: Store, *, resume: bool = False
         for name in (CONFIG, METRICS, LAST, BEST):
             remove_temporaries(folder, name)
         state = _resumed(folder, config, store, threads) if resume else None
-        if state is None:
-            state = start(config)
-            _begin(folder, config)
+        if is_new := state is None:
+            state = start(config, weights)
+            _clear(folder)
         run = Run(folder, state, train, validation, store)
+        if is_new:
+            if weights or not config.epochs:
+                run.keep()  # before the config: --resume then never begins with other weights
+            replace_file(folder / CONFIG, configs.to_yaml(config).encode(), RunError)
         run.table.start([asdict(metrics) for metrics in state.history])
         yield run
 
@@ -178,13 +210,11 @@ def _refuse_present(folder: Path, allowed: bool) -> None:
         )
 
 
-def _begin(folder: Path, config: Config) -> None:
-    """Clear an older run away and write the new one's config."""
+def _clear(folder: Path) -> None:
+    """Clear an older run away."""
     try:
-        for name in (LAST, BEST, METRICS):
+        for name in (LAST, BEST, METRICS, CONFIG):
             (folder / name).unlink(missing_ok=True)
-        with atomic_write(folder / CONFIG) as stream:
-            stream.write(configs.to_yaml(config).encode())
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {reason(error)}; choose another folder with --out") from None
 
@@ -196,12 +226,11 @@ def _resumed(folder: Path, config: Config, store: Store, threads: int) -> State 
         _refuse_to_lose_best(folder, config)
         return None
     saved = _load(path, training=True)
-    if keys := configs.differences(saved.config, config):
-        theirs, ours = configs.to_mapping(saved.config), configs.to_mapping(config)
-        what = "; ".join(f"{key} was {theirs[key]}, is now {ours[key]}" for key in keys)
+    changed = configs.differences(saved.config, config)
+    if keys := [key for key in changed if key not in MAY_CHANGE]:
         raise UsageError(
-            f"{folder}: cannot resume with another config ({what}): "
-            "use the run's own config.yaml, or start over with --force or in another folder with --out"
+            f"{folder}: cannot resume with another config ({_changes(saved.config, config, keys)}): "
+            "leave --config out to use the run's own, or start over with --force or in another folder with --out"
         )
     if saved.dataset["sha256"] != store.hashes():
         raise UsageError(
@@ -222,6 +251,8 @@ def _resumed(folder: Path, config: Config, store: Store, threads: int) -> State 
     ):
         raise CheckpointError(f"{path}: does not hold what resuming needs; is it a best.npz under another name?")
     state.optimizer.restore(arrays, steps)
+    if changed:
+        _change_config(folder, saved.config, config, changed)
     rows = zip(*(saved.metrics[name] for name in METRIC_NAMES), strict=True)
     state.history.extend(EpochMetrics(*row) for row in rows)
     _load(folder / BEST)  # now, rather than at the end of a long training that cannot use it
@@ -232,6 +263,24 @@ def _resumed(folder: Path, config: Config, store: Store, threads: int) -> State 
             *(path, saved.blas, saved.threads, *here),
         )
     return state
+
+
+def _changes(old: Config, new: Config, keys: Sequence[str]) -> str:
+    theirs, ours = configs.to_mapping(old), configs.to_mapping(new)
+    return "; ".join(f"{key} was {theirs[key]}, is now {ours[key]}" for key in keys)
+
+
+def _change_config(folder: Path, old: Config, new: Config, changed: Sequence[str]) -> None:
+    """Write the config that a run goes on with, and say what is different. Raises RunError."""
+    said = f"{folder}: goes on with another config: {_changes(old, new, changed)}"
+    if "epochs" in changed and not new.schedule_epochs and not isinstance(new.schedule, Constant | Step):
+        before = old.schedule_epochs or old.epochs
+        said += (
+            f"; the schedule is stretched over {new.epochs} epochs (with --set schedule_epochs={before} it stays as it "
+            "was, and the learning rate at its end)"
+        )
+    log.warning("%s", said)
+    replace_file(folder / CONFIG, configs.to_yaml(new).encode(), RunError)
 
 
 def _refuse_to_lose_best(folder: Path, config: Config) -> None:

@@ -15,6 +15,9 @@ from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 from mnistnet.util.shared_memory import shared_zeros
 
+USUAL_RATE: dict[object, float] = {"adam": 0.01}
+"""A learning rate by optimizer that most networks stand; of the others it is 1."""
+
 
 @dataclass
 class State:
@@ -66,17 +69,21 @@ class State:
     def check(self, diverged_at: int, steps: int) -> None:
         """Raise DivergedError if in a step, from 1, of so many in this epoch the cost was not finite; 0: in none."""
         if diverged_at:
-            lower = self.config.learning_rate / 10
+            usual = USUAL_RATE.get(self.config.optimizer.__struct_config__.tag, 1.0)
+            lower = min(self.config.learning_rate / 10, usual)
             raise DivergedError(
                 f"training diverged in epoch {self.epoch + 1}, step {diverged_at} of {steps}: the cost is no "
                 f"longer a finite number; try a lower learning rate, such as --set learning_rate={lower:g}"
             )
 
 
-def start(config: Config) -> State:
-    """Return the state before the first epoch: weights drawn from the seed, an optimizer at rest."""
+def start(config: Config, weights: Network | None = None) -> State:
+    """Return the state before the first epoch: weights drawn from the seed, or given; an optimizer at rest."""
     network = Network(config.layer_sizes, config.activation, config.loss)
-    network.initialise(generator(config.seed, Use.INIT))
+    if weights is None:
+        network.initialise(generator(config.seed, Use.INIT))
+    else:
+        network.parameters[...] = weights.parameters
     return attach_optimizer(config, network)
 
 

@@ -1,6 +1,11 @@
 """Writing files so that a crash leaves the old one or the new one, and hashing them."""
 
+import errno
+import glob
 import os
+import socket
+import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +14,7 @@ from typing import BinaryIO
 from mnistnet.errors import MnistnetError
 
 TEMPORARY = ".tmp"
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # a folder may be shared by machines, numbers are not
 
 
 @contextmanager
@@ -17,9 +23,14 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
     The bytes are on disk (fsync of the file, rename, fsync of the folder) before this returns. When the block
     fails, or is interrupted, `path` is as it was and the temporary file is gone; a crash leaves a file
-    `.NAME.XXXX.tmp`, which `remove_temporaries` clears. Raises OSError.
+    `.NAME.PROCESS.XXXX.tmp`, which the next writer of `path` clears, or `remove_temporaries`. Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}{TEMPORARY}")
+    for stray in path.parent.glob(f".{glob.escape(path.name)}.{_HOST}-*{TEMPORARY}"):
+        _, owner, _ = stray.name.removesuffix(TEMPORARY).rsplit(".", 2)
+        if not lives(int(owner.rpartition("-")[2])):
+            with suppress(OSError):
+                stray.unlink()
+    temporary = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.{os.urandom(4).hex()}{TEMPORARY}")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(file, "wb") as stream:
@@ -45,9 +56,41 @@ def replace_file(path: Path, content: bytes, kind: type[MnistnetError]) -> None:
 
 def remove_temporaries(folder: Path, name: str) -> None:
     """Delete what a crash in `atomic_write` left of the file `name`; call it only where no writer can be active."""
-    for stray in folder.glob(f".{name}.*{TEMPORARY}"):
+    for stray in folder.glob(f".{glob.escape(name)}.*{TEMPORARY}"):
         with suppress(OSError):
             stray.unlink()
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
+    """Open a regular file, and nothing that only leads to one: no link, pipe, device or folder. Raises OSError.
+
+    For files in folders where only we should write: a link there would have us overwrite what it points to, a pipe
+    would have us wait for ever.
+    """
+    kept = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link; expected a regular file", str(path))
+    file = os.open(path, flags | kept, 0o666)
+    kind = os.fstat(file).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(file)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "it is a device or a pipe; expected a regular file", str(path))
+    return os.fdopen(file, "rb" if flags == os.O_RDONLY else "r+b")
+
+
+def lives(process: int) -> bool:
+    """Return whether there is a process of this number here."""
+    if os.name == "nt":  # there, a signal of 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return process > 0
 
 
 def reason(error: OSError) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import filelock
 
 from mnistnet.errors import RunError
-from mnistnet.util.atomic_files import reason
+from mnistnet.util.atomic_files import atomic_write, lives, open_regular, reason
 
 LOCK, OWNER = ".lock", ".lock.pid"
 PATIENCE = 1.0  # seconds to wait for the holder's note
@@ -23,6 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock. Raises RunError where another process holds it, or the folder cannot be used."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        open_regular(folder / LOCK, os.O_RDWR | os.O_CREAT).close()  # FileLock would follow a link
         lock = filelock.FileLock(folder / LOCK)
         lock.acquire(blocking=False)
     except filelock.Timeout:
@@ -32,8 +33,8 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{folder}: cannot be used for a run: {reason(error)}; choose another with --out") from None
     try:
-        with suppress(OSError):
-            (folder / OWNER).write_text(f"{os.getpid()}\n")
+        with suppress(OSError), atomic_write(folder / OWNER) as stream:
+            stream.write(f"{os.getpid()}\n".encode())
         yield
     finally:
         with suppress(OSError):
@@ -49,20 +50,9 @@ def _owner(note: Path) -> str:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with suppress(OSError, ValueError):
-            number = int(note.read_text(encoding="ascii"))
-            if _lives(number):
+            with open_regular(note) as stream:
+                number = int(stream.read(100))
+            if lives(number):
                 return f"process {number}"
         time.sleep(0.02)
     return "another process"
-
-
-def _lives(process: int) -> bool:
-    if os.name == "nt":  # there, a signal of 0 would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # it is somebody else's
-        return True
-    return process > 0

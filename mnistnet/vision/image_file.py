@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from mnistnet.errors import ImageError
 from mnistnet.util.arrays import Array
-from mnistnet.util.atomic_files import reason
+from mnistnet.util.atomic_files import open_regular, reason
 from mnistnet.vision import normalize, segmentation
 from mnistnet.vision.background import MIN_CONTRAST
 from mnistnet.vision.detection import Sheet, find_ink
@@ -59,7 +59,7 @@ class Reading:
 def read_file(path: Path) -> bytes:
     """Return a file's bytes, or a few more than are allowed. Raises ImageError, naming the file."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path.resolve()) as stream:
             return stream.read(MAX_FILE + 1)
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {reason(error)}") from None

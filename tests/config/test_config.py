@@ -28,7 +28,7 @@ BAD = {
     "list": ("epochs: [1, 2]", "found [1, 2] (a list of 2)"),
     "mapping": ("epochs: {a: 1}", "found a mapping with the keys a"),
     "nothing": ("epochs:", "found nothing (null)"),
-    "rate of zero": ("learning_rate: 0", "learning_rate: expected a number above 0 to 1,000,000,000, found 0"),
+    "rate of zero": ("learning_rate: 0", "learning_rate: expected a number from 1.2e-38 to 1,000,000,000, found 0"),
     "infinite rate": ("learning_rate: .inf", "found inf"),
     "overflowing rate": ("learning_rate: 1e999", "found inf"),
     "rate that is no number": ("learning_rate: .nan", "found nan"),

@@ -35,6 +35,7 @@ from mnistnet.inference.evaluate import evaluate
 from mnistnet.nn.network import Network
 from mnistnet.plots.comparison import draw_comparison
 from mnistnet.training import loop
+from mnistnet.util.extras import install_command
 from tests.conftest import ROOT
 
 SMALL = ["train_images=400", "validation=100", "layer_sizes=[784,10]", "optimizer=sgd", "schedule=constant"]
@@ -413,7 +414,7 @@ def test_without_matplotlib_the_extra_is_named_before_anything_is_trained(
     result = run(file, file, "--plot", "walk.png", "--seconds", "1000", "--data-dir", mnist_dir)
     assert result.exit_code == 1
     assert result.stderr == (
-        "mnistnet: error: figures need matplotlib, which is not installed: pip install 'mnistnet[plot]'\n"
+        f"mnistnet: error: figures need matplotlib, which is not installed: `{install_command('plot')}` adds it\n"
     )
 
 

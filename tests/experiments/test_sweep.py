@@ -308,7 +308,7 @@ def test_options_that_contradict_each_other_are_wrong_usage(options: tuple[str, 
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
-    with pytest.raises(SweepError, match=r"pip install 'mnistnet\[sweep\]'"):
+    with pytest.raises(SweepError, match=r"pip install -e .*\[sweep\]'` adds it"):
         cluster.require()
 
 

@@ -151,7 +151,7 @@ def test_a_missing_library_is_named_with_its_extra(form: str, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, form, None)
     result = run("export", "best", f"x.{form}")
     assert result.exit_code == 1
-    assert f"pip install 'mnistnet[{form}]'" in result.stderr
+    assert f"pip install -e '{ROOT}[{form}]'` adds it" in result.stderr
 
 
 # What the document shows

@@ -24,7 +24,7 @@ from tests.helpers import some
 
 
 def config(*overrides: str) -> Config:
-    return configs.load(None, ["validation=0", "schedule=constant", *overrides])
+    return configs.load(None, ["validation=0", "schedule=constant", "weight_decay=0", *overrides])
 
 
 def fit(state: State, train: Examples, validation: Examples | None = None) -> list[EpochResult]:
@@ -126,7 +126,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(mnist_train:
 
 def test_a_rate_far_too_high_stops_with_epoch_step_and_advice(mnist_train: Examples) -> None:
     state = loop.start(config("optimizer=sgd", "learning_rate=1e9", "layer_sizes=[784, 50, 50, 10]"))
-    with pytest.raises(DivergedError, match=r"epoch 1, step [2-9] of 16: .* lower learning rate, .*=1e\+08"):
+    with pytest.raises(DivergedError, match=r"epoch 1, step [2-9] of 16: .* lower learning rate, .*=1$"):
         fit(state, some(mnist_train, 2000))
     assert state.epoch == 0
 

@@ -16,7 +16,7 @@ import pytest
 from mnistnet.config import loader as configs
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, WorkerError
-from mnistnet.training import loop
+from mnistnet.training import loop, process_pool
 from mnistnet.training.data_loader import DataLoader
 from mnistnet.training.process_pool import CAN_FORK, ProcessPool
 from mnistnet.util.shared_memory import shared_zeros
@@ -99,6 +99,30 @@ def test_what_goes_wrong_in_a_helper_is_told_at_once_and_the_team_ends() -> None
         with pytest.raises(WorkerError, match=r"ZeroDivisionError\('in part 2'\).*--resume"):
             team.run()
     assert set(children_of("self")) == before
+
+
+def test_a_helper_that_is_stopped_is_named_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process_pool, "PATIENCE", 0.05)
+    process = shared_zeros(2, np.int64)
+
+    def work(part: int) -> None:
+        process[part] = os.getpid()
+        if part == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def go_on() -> None:
+        assert comes_true(lambda: "is stopped" in caplog.text)
+        os.kill(int(process[1]), signal.SIGCONT)
+
+    with ProcessPool(2) as team:
+        team.start(work)
+        helper = threading.Thread(target=go_on)
+        helper.start()
+        team.run()
+        helper.join()
+        assert f"waiting for process {process[1]}, which shares the work and is stopped" in caplog.text
 
 
 def test_a_helper_that_is_killed_is_missed_at_once() -> None:

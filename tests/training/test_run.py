@@ -57,14 +57,14 @@ def config(*overrides: str) -> Config:
     return configs.load(None, [*small, "schedule=one_cycle", "learning_rate=0.01", *overrides])
 
 
-def train(folder: Path, wish: Config, store: Store, **options: bool) -> Summary:
+def train(folder: Path, wish: Config, store: Store, **options: Any) -> Summary:
     with runs.open_run(folder, wish, store, **options) as run:
         for _ in run.epochs():
             pass
         return run.finish()
 
 
-def train_until(folder: Path, wish: Config, store: Store, epoch: int, **options: bool) -> None:
+def train_until(folder: Path, wish: Config, store: Store, epoch: int, **options: Any) -> None:
     """Stop a training, as if by Ctrl-C, right after an epoch."""
     with suppress(KeyboardInterrupt), runs.open_run(folder, wish, store, **options) as run:
         for result in run.epochs():
@@ -327,9 +327,9 @@ def test_resume_with_another_config_is_refused_and_the_keys_named(tmp_path: Path
     train_until(tmp_path, config(), store, 1)
     before = contents(tmp_path)
     with pytest.raises(UsageError) as caught:
-        train(tmp_path, config("seed=5", "epochs=4"), store, resume=True)
+        train(tmp_path, config("seed=5", "activation=tanh"), store, resume=True)
     message = str(caught.value)
-    assert "epochs was 3, is now 4; seed was 0, is now 5" in message
+    assert "activation was relu, is now tanh; seed was 0, is now 5" in message
     assert caught.value.exit_code == 2
     assert contents(tmp_path) == before
 

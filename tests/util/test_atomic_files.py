@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mnistnet.errors import PlotError
-from mnistnet.util.atomic_files import atomic_write, reason, remove_temporaries, replace_file
+from mnistnet.util.atomic_files import atomic_write, open_regular, reason, remove_temporaries, replace_file
 
 
 def test_a_written_file_has_its_content_and_no_temporary_beside_it(tmp_path: Path) -> None:
@@ -114,3 +114,37 @@ def test_a_killed_writer_leaves_the_old_file_and_a_temporary_that_can_be_cleared
 def test_a_reason_is_in_words_without_number_and_path() -> None:
     assert reason(OSError(errno.EACCES, "Permission denied", "/secret")) == "permission denied"
     assert reason(OSError("Something odd")) == "something odd"
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_only_a_regular_file_is_opened_where_nobody_else_should_write(tmp_path: Path, kind: str) -> None:
+    path, target = tmp_path / "own", tmp_path / "target"
+    if kind == "link":
+        target.write_bytes(b"precious")
+    if "link" in kind:
+        path.symlink_to(target)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    for flags in (os.O_RDONLY, os.O_RDWR | os.O_CREAT, os.O_RDWR | os.O_APPEND):
+        with pytest.raises(OSError, match=r"it is a link|device or a pipe|[Ii]s a directory"):
+            open_regular(path, flags)
+    assert kind != "link" or target.read_bytes() == b"precious"
+    assert kind != "dangling link" or not target.exists()
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write_and_what_a_live_one_writes_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].bin"
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    with atomic_write(path) as stream:
+        own = next(tmp_path.iterdir())
+        left = own.with_name(own.name.replace(str(os.getpid()), dead.stdout.decode().strip()))
+        left.write_bytes(b"half")
+        stream.write(b"first")
+        with atomic_write(path) as other:
+            other.write(b"second")
+        assert own.exists()
+        assert not left.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["a[1].bin"]
+    assert path.read_bytes() == b"first"

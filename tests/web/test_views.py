@@ -25,6 +25,7 @@ from mnistnet.explain import batch_gradient
 from mnistnet.explain.example_gradient import in_float64, of_example
 from mnistnet.inference.classifier import Classifier
 from mnistnet.nn.network import Network
+from mnistnet.util.extras import install_command
 from mnistnet.web import demo_model, fine_tune, views
 from mnistnet.web.demo_model import DemoModel
 from mnistnet.web.server import FILES, Hosts, create_app
@@ -249,8 +250,10 @@ def test_without_flask_the_command_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "flask", None)
     result = CliRunner().invoke(cli, ["demo"])
     assert result.exit_code == 1
+    command = install_command("demo")
+    assert command.endswith(f"-m pip install -e '{ROOT}[demo]'")
     assert result.stderr == (
-        "mnistnet: error: the page needs flask and waitress, which are not installed: pip install 'mnistnet[demo]'\n"
+        f"mnistnet: error: the page needs flask and waitress, which are not installed: `{command}` adds them\n"
     )
 
 

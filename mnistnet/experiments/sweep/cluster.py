@@ -17,6 +17,7 @@ from mnistnet.errors import SweepError
 from mnistnet.experiments.sweep import trial
 from mnistnet.experiments.sweep.trial import Job, Score
 from mnistnet.util.atomic_files import reason
+from mnistnet.util.extras import install_command
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -32,7 +33,7 @@ SCHEMES = ("tcp", "tls", "ws", "wss")
 def require() -> None:
     """Raise SweepError unless Dask is installed."""
     if find_spec("distributed") is None:
-        raise SweepError("--scheduler needs Dask, which is not installed: pip install 'mnistnet[sweep]'")
+        raise SweepError(f"--scheduler needs Dask, which is not installed: `{install_command('sweep')}` adds it")
 
 
 @contextmanager

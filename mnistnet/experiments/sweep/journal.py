@@ -19,7 +19,7 @@ from mnistnet.config.schema import Config
 from mnistnet.errors import SweepError, UsageError
 from mnistnet.experiments.sweep.plan import Trial
 from mnistnet.experiments.sweep.trial import Score
-from mnistnet.util.atomic_files import atomic_write, reason, replace_file
+from mnistnet.util.atomic_files import atomic_write, open_regular, reason, remove_temporaries, replace_file
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +74,14 @@ class Journal:
             if not self._path.exists():
                 with atomic_write(self._path):
                     pass
-            content = self._path.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
-            if len(whole) < len(content):
-                log.warning("%s: its last line was torn, by a crash or a full disk; it is cut off", self._path)
-                os.truncate(self._path, len(whole))
+            for name in (JOURNAL, BEST):
+                remove_temporaries(self.folder, name)
+            with open_regular(self._path, os.O_RDWR) as stream:
+                content = stream.read()
+                whole = content[: content.rfind(b"\n") + 1]
+                if len(whole) < len(content):
+                    log.warning("%s: its last line was torn, by a crash or a full disk; it is cut off", self._path)
+                    stream.truncate(len(whole))
         except OSError as error:
             raise SweepError(f"{self._path}: cannot be used: {reason(error)}; choose another with --out") from None
         self.entries = parse(whole, str(self._path))
@@ -87,7 +90,7 @@ class Journal:
         """Write a line, and bring it to the disk. Raises SweepError."""
         line = msgspec.json.encode(entry) + b"\n"
         try:
-            with self._path.open("ab") as stream:
+            with open_regular(self._path, os.O_RDWR | os.O_APPEND) as stream:
                 stream.write(line)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -120,7 +123,8 @@ def read(path: Path) -> dict[str, Entry]:
     with suppress(OSError):
         path = path / JOURNAL if path.is_dir() else path
     try:
-        content = path.read_bytes()
+        with open_regular(path.resolve()) as stream:
+            content = stream.read()
     except OSError as error:
         raise SweepError(f"{path}: cannot be read: {reason(error)}; expected the folder of a sweep") from None
     return parse(content[: content.rfind(b"\n") + 1], str(path))
