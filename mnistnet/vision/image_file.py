@@ -4,11 +4,11 @@ What a file is (format, size) is checked before anything is decoded; then it bec
 million pixels; `detection.py` finds the digit. A picture that is already as in MNIST comes through unchanged.
 """
 
-import os
-import threading
+import struct
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +31,7 @@ MAX_FILE = 100 << 20  # bytes
 MAX_PIXELS = 25_000_000  # decoded at most
 WORKING_PIXELS = 4_000_000  # kept, in grey, for what follows
 STRIP_PIXELS = 1_000_000  # converted at a time
+MAX_SECONDS, MAX_MEGABYTES = 4, 280  # that decoding takes at most, with the file itself
 MAX_PIXELS_OF = {"WEBP": 16_000_000}  # its decoder holds four copies of a picture
 MIN_SIDE_PIXELS = 8  # pixels a side
 MAX_ASPECT_RATIO = 40  # times as long as wide
@@ -38,7 +39,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 LYING = (5, 6, 7, 8)  # EXIF's orientations of pictures that lie on their side
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
 
-_SILENCE = threading.Lock()  # stderr is the whole process's
+SIZES = struct.Struct("<4I")  # rows, columns, width, height
+CAN_FORK = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,34 @@ def read_grey(content: bytes, name: str) -> Array:
 
 
 def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
-    """Return brightness as `read_grey` does, and the picture's own width and height, held upright."""
+    """Return brightness as `read_grey` does, and the picture's own width and height, held upright.
+
+    Where processes can be forked, a child decodes it, within MAX_SECONDS and MAX_MEGABYTES.
+    """
     if not content:
         raise ImageError(f"{name}: the file is empty")
     if len(content) > MAX_FILE:
         raise ImageError(f"{name}: expected a picture of at most {MAX_FILE >> 20} MiB")
+    Image.preinit()  # here, so that not every child must import what reads the usual formats
+    if not CAN_FORK:
+        return _decode(content, name)
+    from mnistnet.util import bounded
+
+    def work() -> bytes:
+        grey, size = _decode(content, name)
+        return SIZES.pack(*grey.shape, *size) + grey.tobytes()
+
+    try:
+        sent = bounded.call(work, ImageError, MAX_SECONDS, MAX_MEGABYTES - (len(content) >> 20))
+    except bounded.RefusedWorkError as error:
+        raise ImageError(str(error)) from None
+    except bounded.LimitError as error:
+        raise ImageError(f"{name}: to decode it {error}; save it anew, as PNG or JPEG") from None
+    rows, columns, width, height = SIZES.unpack_from(sent)
+    return np.frombuffer(sent, np.float32, offset=SIZES.size).reshape(rows, columns), (width, height)
+
+
+def _decode(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
     with _one_sentence(name), Image.open(BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
         most = min(MAX_PIXELS, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
@@ -152,8 +177,7 @@ def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, the next larger than what is asked for.
             scale = min(1.0, (WORKING_PIXELS / (width * height)) ** 0.5)
             image.draft("L", (int(width * scale), int(height * scale)))
-        with _libraries_silent() if image.format == "TIFF" else nullcontext():
-            image.load()
+        image.load()
         orientation = _orientation(image)
         size = (height, width) if orientation in LYING else (width, height)
         return np.ascontiguousarray(_upright(_grey(image), orientation)), size
@@ -168,7 +192,7 @@ def _one_sentence(name: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{name}: not a picture, or of a kind not read here ({', '.join(FORMATS)})") from None
@@ -177,24 +201,6 @@ def _one_sentence(name: str) -> Iterator[None]:
     except Exception as error:  # Pillow's readers raise what their formats make them raise
         words = " ".join(str(error).split())[:120]
         raise ImageError(f"{name}: a damaged picture ({words or type(error).__name__})") from None
-
-
-@contextmanager
-def _libraries_silent() -> Iterator[None]:
-    """Keep what libtiff writes past Python, straight to stderr, from the user, whom one sentence of ours will do."""
-    with _SILENCE:
-        try:
-            stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        except OSError:  # there is no stderr to keep it from
-            yield
-            return
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            os.close(nowhere)
 
 
 def _grey(image: Image.Image) -> Array:

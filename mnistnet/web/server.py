@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20  # bytes
+DECODERS, PATIENCE = 2, 1.0  # pictures decoded at a time, and how many seconds others wait for that
 LIMITS: dict[str, Any] = {  # for waitress, which says what each means
     "threads": 4,
     "connection_limit": 250,
@@ -77,7 +78,7 @@ class Api:
 
     def __init__(self, exhibit: DemoModel, sessions: Sessions) -> None:
         self._exhibit, self._sessions = exhibit, sessions
-        self._random, self._one_picture = np.random.default_rng(), threading.Lock()
+        self._random, self._decoders = np.random.default_rng(), threading.BoundedSemaphore(DECODERS)
         self.calls: dict[str, tuple[type[messages.Message], Callable[[Any], dict[str, Any]]]] = {
             "describe": (messages.Describe, self.describe),
             "draw": (messages.Draw, self.draw),
@@ -124,10 +125,14 @@ class Api:
         return classifier if session is None else classifier.with_network(self._sessions.network(session))
 
     def _seen(self, picture: bytes | None) -> npt.NDArray[np.uint8]:
-        # One at a time: a large picture takes a few hundred MB while it is decoded.
-        with self._one_picture:
+        # Fewer at a time than there are threads: the others answer whoever has not sent a picture that takes seconds.
+        if not self._decoders.acquire(timeout=PATIENCE):
+            raise RefusedError(503, "other pictures are being decoded; try again in a moment")
+        try:
             seen: npt.NDArray[np.uint8] = self._exhibit.classifier.prepare(picture or b"", "your picture").pixels[0]
             return seen
+        finally:
+            self._decoders.release()
 
     def wish(self, message: messages.Wish) -> dict[str, Any]:
         """Return the backward pass."""

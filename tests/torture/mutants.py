@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import random
+import re
 import struct
 import sys
 import zipfile
@@ -382,9 +383,68 @@ def large_pictures() -> Iterator[Mutant]:
         bmp += struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
         yield Mutant(f"a BMP of {width}x{height}", bmp + bytes(1000), True)
         yield Mutant(f"a PPM of {width}x{height}", b"P6 %d %d 255\n" % (width, height) + bytes(1000), True)
+    yield from costly_pictures()
     good = good_pictures()[0][1]
     chunk = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(60_000_000), 9))
     yield Mutant("a bomb in a comment", good[:33] + chunk + good[33:], True)
+
+
+def costly_pictures() -> Iterator[Mutant]:
+    """Yield pictures that cost far more to decode than their pixels or their bytes would."""
+    for height in (32752, 65504):
+        yield Mutant(f"a TIFF with a tile of 32768x{height}", tiff_with_tile(32768, height), True)
+    for scans in (200, 15_000):
+        yield Mutant(f"a JPEG of {scans:,} scans", functools.partial(jpeg_of_scans, scans), True)
+    yield Mutant("100 MB of plain PGM", lambda: b"P2 4999 4999 255\n" + b"0   " * 24_990_001, True)
+    yield Mutant("100 MB of plain PBM", lambda: b"P1 4999 4999\n" + b"1   " * 24_990_001, True)
+    yield Mutant("70 MB of plain PPM", lambda: b"P3 2500 2500 255\n" + b"255 " * 18_750_000, True)
+    yield Mutant("a BMP of 50 MB in runs", bmp_in_runs, True)
+    yield Mutant("a PNG of millions of chunks", lambda: many_chunks(6_000_000), True)
+    yield Mutant("a JPEG of millions of markers", lambda: b"\xff\xd8" + b"\xff\xfe\0\2" * 20_000_000, True)
+    yield Mutant("a GIF of millions of extensions", lambda: gif_of_extensions(10_000_000), True)
+
+
+def tiff_with_tile(width: int, height: int) -> bytes:
+    """Return a TIFF of 64x64 pixels, deflated, whose only tile claims to be this large."""
+    data = zlib.compress(bytes(1_000_000), 9)
+    tags = [(256, 4, 64), (257, 4, 64), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1), (322, 4, width)]
+    tags += [(323, 4, height), (324, 4, 8), (325, 4, len(data))]
+    at = 8 + len(data)
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<I", at) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def jpeg_of_scans(scans: int) -> bytes:
+    """Return a progressive JPEG whose first scan of details comes again and again."""
+    page = Image.new("L", (4000, 4000), 255)
+    page.paste(0, (1500, 500, 1900, 3500))
+    content = saved(page, "JPEG", progressive=True)
+    starts = [match.start() for match in re.finditer(b"\xff\xda", content)]
+    end = content.rindex(b"\xff\xd9")
+    last = content[starts[-1] : end]
+    return content[:end] + last * (scans - len(starts)) + content[end:]
+
+
+def bmp_in_runs() -> bytes:
+    """Return a BMP whose 25 million pixels come in runs of one pixel."""
+    side, palette = 4999, bytes(1024)
+    body = b"\1\0" * (side * side) + b"\0\1"
+    head = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(body), 0, 0, 256, 0)
+    at = 14 + len(head) + len(palette)
+    return b"BM" + struct.pack("<IHHI", at + len(body), 0, 0, at) + head + palette + body
+
+
+def many_chunks(count: int) -> bytes:
+    """Return a PNG with so many empty chunks before its pixels."""
+    good = saved(Image.new("L", (64, 64), 255))
+    return good[:33] + png_chunk(b"tESt", b"") * count + good[33:]
+
+
+def gif_of_extensions(count: int) -> bytes:
+    """Return a GIF with so many empty extensions before its picture."""
+    good = saved(Image.new("P", (64, 64), 1), "GIF")
+    at = 13 + 3 * 2 ** ((good[10] & 7) + 1)
+    return good[:at] + b"\x21\xfe\1x\0" * count + good[at:]
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:

@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -114,6 +115,12 @@ def megabytes() -> float:
     return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
 
 
+def of_children() -> tuple[float, float]:
+    """Return the seconds that child processes have taken, and the most memory that one of them ever had."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
 def forget_peak() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
@@ -155,12 +162,14 @@ def main() -> None:
     result: dict[str, Any] = {"tried": 0, "taken": 0, "lost": [], "megabytes": 0.0, "seconds": 0.0}
     for name, forged in mutants(kind, count, seed, share, path):
         forget_peak()
-        began = time.process_time()
+        (child_seconds, child_peak), began = of_children(), time.process_time()
         try:
             taken, wrong = read(forged)
         except Exception as error:
             taken, wrong = False, f"{type(error).__name__}: {error}"
-        seconds, more = time.process_time() - began, megabytes() - rest
+        (later_seconds, later_peak), seconds = of_children(), time.process_time() - began
+        seconds += later_seconds - child_seconds
+        more = max(megabytes(), later_peak if later_peak > child_peak else 0) - rest
         if seconds > SECONDS or more > MEGABYTES:
             wrong = f"{wrong or ''} took {seconds:.1f} s and {more:.0f} MB"
         left = {file.name for file in Path().iterdir()}

@@ -5,7 +5,9 @@ import json
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,13 @@ from mnistnet.checkpoint import checkpoint
 from mnistnet.cli import cli
 from mnistnet.data import datasets, registry
 from mnistnet.data.datasets import Examples
-from mnistnet.errors import DivergedError, UsageError
+from mnistnet.errors import DivergedError, ImageError, UsageError
 from mnistnet.explain import batch_gradient
 from mnistnet.explain.example_gradient import in_float64, of_example
 from mnistnet.inference.classifier import Classifier
 from mnistnet.nn.network import Network
 from mnistnet.util.extras import install_command
-from mnistnet.web import demo_model, fine_tune, views
+from mnistnet.web import demo_model, fine_tune, server, views
 from mnistnet.web.demo_model import DemoModel
 from mnistnet.web.server import FILES, Hosts, create_app
 from tests.conftest import ROOT
@@ -148,6 +150,35 @@ def test_a_copy_that_was_taught_is_not_calibrated_by_the_originals_temperature(m
     assert taught["digit"] == 7
     assert taught["confidence"] > 0.9
     assert (taught["calibrated"], taught["unsure"]) == (False, False)
+
+
+def test_pictures_that_take_long_to_decode_hold_up_nobody_but_other_pictures(
+    exhibit: DemoModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, decoding = threading.Event(), threading.Semaphore(0)
+
+    def prepare(self: Classifier, content: bytes, name: str) -> Any:
+        decoding.release()
+        go_on.wait(60)
+        raise ImageError("your picture: not one")
+
+    monkeypatch.setattr(Classifier, "prepare", prepare)
+    monkeypatch.setattr(server, "PATIENCE", 0.05)
+    client = create_app(exhibit, Hosts("127.0.0.1", 8000)).test_client
+    headers = {"Host": "127.0.0.1:8000", "Content-Type": "application/json"}
+
+    def ask(name: str, **message: Any) -> int:
+        return client().post(f"/api/{name}", data=json.dumps(message), headers=headers).status_code
+
+    with ThreadPoolExecutor(server.DECODERS) as slow:
+        held = [slow.submit(ask, "think", picture="AAAA") for _ in range(server.DECODERS)]
+        for _ in held:
+            decoding.acquire()
+        assert ask("think", picture="AAAA") == 503
+        assert ask("describe") == 200
+        go_on.set()
+        assert [one.result() for one in held] == [422] * len(held)
+    assert ask("think", picture="AAAA") == 422
 
 
 def test_lines_are_weight_times_activation_and_add_up_to_what_arrives_at_a_neuron(mnist_test: Examples) -> None:
