@@ -52,6 +52,13 @@ class Cli(click.Group):
         """Name the commands in the order in which people meet them."""
         return list(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List each command with the whole first sentence of its help."""
+        commands = ((name, self.get_command(ctx, name)) for name in COMMANDS)
+        rows = [(name, _first_sentence(command.help or "")) for name, command in commands if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command."""
         if cmd_name not in COMMANDS:
@@ -100,6 +107,10 @@ class Cli(click.Group):
                 raise
             what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             return _fail(f"internal error, please report it ({what}); MNISTNET_DEBUG=1 shows where it happened", 1)
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.split("\n\n")[0].split()).partition(". ")[0].removesuffix(".")
 
 
 def _fail(message: str, code: int) -> int:
@@ -187,5 +198,5 @@ def cli() -> None:
     """Train a neural network on MNIST, and see how it learns. Backpropagation in plain NumPy.
 
     Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 an error, 2 wrong usage or config,
-    130 interrupted.
+    130 interrupted, 143 terminated.
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnistnet.cli.options import bar, data_options, find_checkpoint, json_option, open_store
+from mnistnet.cli.options import bar, check_data, data_options, find_checkpoint, json_option, open_store
 from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import UsageError
 from mnistnet.util.number_format import per_cent
@@ -64,6 +64,8 @@ def command(
     store = open_store(dataset or loaded.config.dataset, data_dir, mirrors)
     began = time.perf_counter()
     examples = examples_of(loaded, store, split)
+    for other in others:
+        check_data(other, store, split)
     if any(not same_images(loaded, other, split) for other in others):
         raise UsageError(f"--split {split}: these networks were trained on different parts; only --split test is fair")
     progress = bar(len(examples) * len(paths), "evaluating", " images")
@@ -109,6 +111,7 @@ def examples_of(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
 
     config = loaded.config
     check_layer_sizes(config, store.spec, "the checkpoint's config")
+    check_data(loaded, store, part)
     if part == "test":
         return store.examples("test")
     train, validation = split_for(config, store.examples("train"))

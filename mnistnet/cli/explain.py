@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnistnet.cli.options import PATH, bar, data_options, find_checkpoint, json_option, open_store
+from mnistnet.cli.options import PATH, bar, check_data, data_options, find_checkpoint, json_option, open_store
 from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import UsageError
 from mnistnet.util.printable import printable_line
@@ -117,6 +117,7 @@ def command(
     store = open_store(loaded.config.dataset, data_dir, mirrors)
     check_layer_sizes(loaded.config, store.spec, "the checkpoint's config")
     store.ensure()
+    check_data(loaded, store, "test")  # whatever is asked for, what is explained is the network as it is
     train, test = store.examples("train"), store.examples("test")
     if image:
         picture = _from_file(image, loaded, network)

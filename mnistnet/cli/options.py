@@ -1,5 +1,6 @@
 """What commands share: options, the checkpoint a word stands for, progress bars."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -17,7 +18,11 @@ from mnistnet.util.printable import printable
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from mnistnet.checkpoint.checkpoint import Checkpoint
     from mnistnet.data.datasets import Store
+
+
+log = logging.getLogger(__name__)
 
 
 class UserPath(click.Path):
@@ -73,6 +78,20 @@ def open_store(dataset: str, data_dir: Path | None, mirrors: tuple[str, ...]) ->
     if not own_data.is_path(dataset) and dataset not in DATASETS:
         raise UsageError(f"dataset: {config.expected_dataset(dataset)}, found {dataset}")
     return own_data.open_store(dataset, data_dir, mirrors, DownloadBar())
+
+
+def check_data(loaded: "Checkpoint", store: "Store", part: str) -> None:
+    """See whether a data set still holds the files that a network has learned from.
+
+    Raises UsageError where a part of its training files is asked for, which others cannot be; else warns.
+    """
+    if dict(loaded.dataset["sha256"]) == store.hashes():
+        return
+    what = f"{store.folder} holds other files than this network has learned from"
+    if part != "test":
+        raise UsageError(f"{what}, so their {part} images are not its own: put those back, or use the test images")
+    if not store.spec.files:
+        log.warning("%s", what)
 
 
 class DownloadBar:

@@ -1,9 +1,11 @@
 """`mnistnet predict`: read digits from picture files."""
 
+import csv
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,16 @@ from mnistnet.cli.options import PATH, find_checkpoint, json_option
 from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import ImageError, UsageError
 from mnistnet.util.number_format import per_cent
+from mnistnet.util.printable import printable
 
 if TYPE_CHECKING:
     from mnistnet.inference.classifier import Classifier
     from mnistnet.vision.image_file import Reading
 
 STDIN = "-"
+MAX_HEAD = 1 << 16  # bytes, within which a file says what it is
+ANOTHER = re.compile(rb"(IEND\xaeB`\x82|\xff\xd9|\x00;)(\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a)")
+"""The end of a picture, and right after it the beginning of another."""
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".tif", ".tiff"}
 
 
@@ -29,6 +35,7 @@ Examples:
   mnistnet predict seven.png
   mnistnet predict house_number.png --line
   mnistnet predict scans/ --checkpoint runs/default/best.npz --json
+  mnistnet predict "scans/*.png" --csv > digits.csv
   mnistnet predict photo.jpg --show --save-input seen.png""",
 )
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=PATH)
@@ -46,6 +53,7 @@ Examples:
     type=PATH,
     help="Write what the network saw: 28x28, with --line its digits side by side.",
 )
+@click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets, with a line for each digit.")
 @json_option
 def command(
     images: tuple[Path, ...],
@@ -54,6 +62,7 @@ def command(
     top: int,
     show: bool,
     save_input: Path | None,
+    as_csv: bool,
     as_json: bool,
 ) -> None:
     """Say which digit each IMAGE shows, how sure the network is, and what comes next to mind.
@@ -68,6 +77,8 @@ def command(
     from mnistnet.data.registry import MNIST
     from mnistnet.inference.classifier import Classifier
 
+    if as_csv and as_json:
+        raise UsageError("--csv and --json are two forms of the same: choose one")
     names = list(_files(images))
     if save_input is not None:
         if len(names) != 1:
@@ -78,6 +89,8 @@ def command(
     if line and classifier.dataset != MNIST.name:
         raise UsageError(f"--line reads digits, and this network knows {classifier.dataset}")
     failed = False
+    if as_csv:
+        _csv_line("file", "digit", "label", "confidence", "unsure", "left", "top", "right", "bottom", "error")
     for name in names:
         try:
             content = _content(name)
@@ -87,12 +100,17 @@ def command(
             failed = True
             if as_json:
                 echo_json({"file": name, "error": str(error)})
+            elif as_csv:
+                _csv_line(name, *[""] * 8, error)
             else:
                 echo(f"mnistnet: error: {error}", err=True)
             continue
         answers = _answers(classifier, read)
         if as_json:
             echo_json({"file": name} | (_line_as_json(answers) if line else _as_json(answers[0])))
+        elif as_csv:
+            for one in answers:
+                _csv_line(name, *(one[key] for key in ("digit", "label", "confidence", "unsure")), *one["box"], "")
         else:
             said = _line_as_text(answers) if line else _as_text(answers[0], top, classifier.labels)
             echo(f"{name}: {said}")
@@ -101,7 +119,7 @@ def command(
         if show:
             from mnistnet.util.text_drawing import steps_as_text
 
-            echo(*steps_as_text(read.given, read.ink, read.pixels, classifier.shape).split("\n"), err=as_json)
+            echo(*steps_as_text(read.given, read.ink, read.pixels, classifier.shape).split("\n"), err=as_json or as_csv)
         if save_input is not None:
             _save(save_input, read, classifier.shape)
     if failed:
@@ -111,7 +129,14 @@ def command(
 def _content(name: str) -> bytes:
     from mnistnet.vision.image_file import MAX_FILE, read_file
 
-    return sys.stdin.buffer.read(MAX_FILE + 1) if name == STDIN else read_file(Path(name))
+    if name != STDIN:
+        if Path(name).is_dir():
+            raise ImageError(f"{name}: this folder holds no picture; expected files such as 7.png or scan.jpg")
+        return read_file(Path(name))
+    content = sys.stdin.buffer.read(MAX_FILE + 1)
+    if ANOTHER.search(content) and b"MPF\0" not in content[:MAX_HEAD]:  # a camera's file may hold several on purpose
+        raise ImageError("standard input: holds more than one picture; give one at a time, or name the files")
+    return content
 
 
 def _files(images: tuple[Path, ...]) -> Iterator[str]:
@@ -122,7 +147,7 @@ def _files(images: tuple[Path, ...]) -> Iterator[str]:
             yield name
         elif path.is_dir():
             inside = sorted(str(file) for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
-            yield from inside or [name]  # whose error says that it is a folder
+            yield from inside or [name]  # whose error says that it is an empty folder
         elif any(letter in name for letter in "*?[") and not path.exists():
             base = Path(path.anchor or ".")
             yield from sorted(map(str, base.glob(str(path.relative_to(path.anchor))))) or [name]
@@ -134,6 +159,12 @@ def _answers(classifier: "Classifier", read: "Reading") -> list[dict[str, Any]]:
     """Return for each digit of a picture what `--json` says of it, with its box."""
     found = zip(classifier.predictions(read.pixels), read.boxes, strict=True)
     return [asdict(prediction) | {"box": list(box)} for prediction, box in found]
+
+
+def _csv_line(*cells: object) -> None:
+    text = StringIO()
+    csv.writer(text, lineterminator="").writerow([printable(str(cell)) for cell in cells])
+    echo(text.getvalue())
 
 
 def _as_json(answer: dict[str, Any]) -> dict[str, Any]:

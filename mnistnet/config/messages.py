@@ -12,6 +12,45 @@ import msgspec
 
 from mnistnet.config import yaml as strict_yaml
 
+OTHER_WORDS = {
+    "lr": "learning_rate",
+    "rate": "learning_rate",
+    "batch": "batch_size",
+    "bs": "batch_size",
+    "layers": "layer_sizes",
+    "hidden": "layer_sizes",
+    "hidden_layers": "layer_sizes",
+    "n_epochs": "epochs",
+    "max_epochs": "epochs",
+    "num_epochs": "epochs",
+    "wd": "weight_decay",
+    "l2": "weight_decay",
+    "ema": "weight_averaging",
+    "patience": "early_stopping.patience",
+    "momentum": "optimizer.momentum",
+    "beta1": "optimizer.beta1",
+    "beta2": "optimizer.beta2",
+    "warmup": "schedule.warmup",
+    "cost": "loss",
+    "random_seed": "seed",
+    "val": "validation",
+    "workers": "threads",
+    "data": "dataset",
+    "mse": "quadratic",
+    "l2_loss": "quadratic",
+    "mean_squared_error": "quadratic",
+    "squared_error": "quadratic",
+    "ce": "cross_entropy",
+    "crossentropy": "cross_entropy",
+    "nll": "cross_entropy",
+    "logistic": "sigmoid",
+    "adamw": "adam",
+    "nag": "nesterov",
+    "onecycle": "one_cycle",
+    "elastic": "simard2003",
+}
+"""What other programs call our keys and words."""
+
 
 def explain_invalid(message: str, values: Any, root: Any, places: dict[strict_yaml.Path, str], source: str) -> str:
     """Return the sentence for a msgspec error `message` about `values`, which should have been a `root`."""
@@ -23,6 +62,10 @@ def explain_invalid(message: str, values: Any, root: Any, places: dict[strict_ya
         path = (*path, key)
         allowed = [name for name in _field_names(kind, value) if name != key]
         close = get_close_matches(key, allowed, n=1)
+        word = OTHER_WORDS.get(key.lower().replace("-", "_"), "")
+        # Where the key of a section is meant, its path says so.
+        if word and (word in allowed or (len(path) == 1 and word.partition(".")[0] in allowed)):
+            close = [word]
         hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(allowed)}"
         if not allowed:
             hint = f"{value.get('name')} takes no keys of its own"
@@ -32,7 +75,7 @@ def explain_invalid(message: str, values: Any, root: Any, places: dict[strict_ya
         kind = _type_at(msgspec.inspect.type_info(root), path, values)
         return f"{_place(path, places, source)}: {strict_yaml.show(path)}: missing; expected {_describe(kind, None)}"
     where = f"{_place(path, places, source)}: {strict_yaml.show(path)}".rstrip(": ")
-    return f"{where}: expected {_describe(kind, value)}, found {found(value)}"
+    return f"{where}: expected {_describe(kind, value)}, found {found(value)}{_meant(kind, path, value)}"
 
 
 def found(value: Any) -> str:
@@ -52,6 +95,31 @@ def found(value: Any) -> str:
         case dict():
             return f"a mapping with the keys {', '.join(map(str, value))[:60]}" if value else "an empty mapping"
     return type(value).__name__
+
+
+def _meant(kind: Any, path: strict_yaml.Path, value: Any) -> str:
+    """Return the question whether something near was meant, or nothing."""
+    if isinstance(value, str):
+        word = value.lower().replace("-", "_").strip()
+        words = _words(kind, value)
+        meant = next((known for known in (word, OTHER_WORDS.get(word.replace(" ", "_"), "")) if known in words), "")
+        return f"; did you mean {meant}?" if meant else ""
+    members = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    structs = [member for member in members if isinstance(member, msgspec.inspect.StructType)]
+    if isinstance(value, int | float) and len(structs) == 1 and len(structs[0].fields) == 1:
+        return f"; did you mean {strict_yaml.show(path)}={{{structs[0].fields[0].encode_name}: {value}}}?"
+    return ""
+
+
+def _words(kind: Any, value: Any) -> list[str]:
+    """Return the words that a type allows."""
+    kind = _bare(kind)
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return [str(word) for word in kind.values]
+    if isinstance(kind, msgspec.inspect.UnionType):
+        tags = [str(k.tag) for k in kind.types if isinstance(k, msgspec.inspect.StructType) and k.tag]
+        return tags + [word for k in kind.types for word in _words(k, value)]
+    return []
 
 
 def _path(message: str) -> tuple[str, strict_yaml.Path]:

@@ -15,7 +15,7 @@ from mnistnet.data.datasets import WHITE, Examples
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.training.averaging import ParameterAverage
 from mnistnet.training.data_loader import Batch, DataLoader
-from mnistnet.training.metrics import EpochMetrics, MetricsAccumulator, silent_neurons, warnings
+from mnistnet.training.metrics import EpochMetrics, MetricsAccumulator, chance, is_stuck, silent_neurons, warnings
 from mnistnet.training.parallel import ParallelTrainer, workers_for
 from mnistnet.training.process_pool import one_blas_thread
 from mnistnet.training.state import State, batch_size
@@ -98,7 +98,7 @@ def fit(
     Between two results the state may be saved. Raises ConfigError when a batch is larger than the training set,
     DivergedError when cost or weights stop being finite numbers, WorkerError when processes that share the steps end.
     """
-    config, seen = state.config, set[str]()
+    config, seen, guessing = state.config, set[str](), chance(train.labels)
     sample = np.divide((validation or train).images[:SAMPLE], WHITE, dtype=state.network.dtype)
     with one_blas_thread(), make_trainer(state, train) as trainer:
         while not state.finished:
@@ -123,7 +123,8 @@ def fit(
                 validation_accuracy=scores.accuracy if scores else None,
                 learning_rate=learning_rate(trainer.steps - 1),
             )
-            found = warnings(totals.predicted, silent_neurons(state.network, sample), config.activation)
             state.history.append(metrics)
+            silent, stuck = silent_neurons(state.network, sample), is_stuck(state.history, guessing)
+            found = warnings(totals.predicted, silent, config.activation, stuck=stuck)
             yield EpochResult(metrics, time.perf_counter() - began, tuple(w for w in found if w not in seen))
             seen.update(found)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from mnistnet.util.arrays import Array
 from mnistnet.util.shared_memory import shared_zeros
 
 ONE_SIDED = 0.9  # the share of one class, or of neurons that cannot learn, above which a warning is due
+EPOCHS_AT_CHANCE = 3
 ROWS = 384  # looked at together: enough to be quick, few enough to need next to no memory
 
 
@@ -88,13 +89,21 @@ class MetricsAccumulator:
             self._predicted[worker] += np.bincount(answers, minlength=self._predicted.shape[1])
 
 
-def warnings(predicted: npt.NDArray[np.int64], silent: Sequence[float], activation: str) -> list[str]:
+def warnings(
+    predicted: npt.NDArray[np.int64], silent: Sequence[float], activation: str, *, stuck: bool = False
+) -> list[str]:
     """Return a sentence for each sign that the network is not learning.
 
     `predicted`: how often each class was predicted. `silent`: of each hidden layer the share of neurons that cannot
-    learn from any image.
+    learn from any image. `stuck`: whether several epochs were no better than chance.
     """
     found = []
+    if stuck:
+        found.append(
+            f"for {EPOCHS_AT_CHANCE} epochs the network has been right no more often than by always answering the most "
+            "frequent class: it is not learning; another learning_rate, optimizer: adam, activation: relu or fewer "
+            "layers usually help"
+        )
     if predicted.max() / predicted.sum() > ONE_SIDED:
         found.append(
             f"over {ONE_SIDED:.0%} of the predictions are one class ({predicted.argmax()}): the network is not "
@@ -108,6 +117,18 @@ def warnings(predicted: npt.NDArray[np.int64], silent: Sequence[float], activati
                 "a lower learning_rate or smaller first steps (schedule.warmup) help"
             )
     return found
+
+
+def chance(labels: npt.NDArray[np.uint8]) -> float:
+    """Return the accuracy that always answering the most frequent class reaches, luck included (three deviations)."""
+    share = float(np.bincount(labels).max()) / len(labels)
+    return share + 3 * sqrt(share * (1 - share) / len(labels))
+
+
+def is_stuck(history: Sequence[EpochMetrics], chance: float) -> bool:
+    """Return whether the last epochs were no better than chance, which a single one may be."""
+    last = history[-EPOCHS_AT_CHANCE:]
+    return len(last) == EPOCHS_AT_CHANCE and all(metrics.train_accuracy <= chance for metrics in last)
 
 
 def silent_neurons(network: Network, inputs: Array) -> list[float]:

@@ -1,16 +1,20 @@
 """`mnistnet predict`: what it prints where for pictures that can be read and for those that cannot."""
 
+import csv
 import json
 import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
+from PIL import Image
 
 from mnistnet.checkpoint import checkpoint
+from mnistnet.cli import cli
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples
 from mnistnet.inference.evaluate import forward
@@ -18,7 +22,7 @@ from mnistnet.nn.network import Network
 from mnistnet.vision import image_file
 from tests.cli.test_cli import process
 from tests.helpers import run
-from tests.pictures import SEVEN, on_paper, png
+from tests.pictures import SEVEN, on_paper, png, saved
 
 NEW = {"dataset": {"name": "mnist", "sha256": {}}, "best": {"epoch": 0, "validation_accuracy": None, "chosen_by": ""}}
 
@@ -184,3 +188,39 @@ def test_a_checkpoint_without_a_temperature_answers_all_the_same(seven: Path) ->
 
 def test_no_picture_at_all_is_wrong_usage(trained: Path) -> None:
     assert predict(trained).exit_code == 2
+
+
+def test_an_empty_folder_is_named_and_the_others_are_read_all_the_same(trained: Path, seven: Path) -> None:
+    Path("empty").mkdir()
+    result = run("predict", "empty", seven, "--checkpoint", trained)
+    assert result.exit_code == 1
+    assert "empty: this folder holds no picture" in result.stderr
+    assert result.stdout.startswith(f"{seven}: 7")
+
+
+def test_two_pictures_on_standard_input_are_refused_and_neither_is_dropped_without_a_word(
+    trained: Path, seven: Path
+) -> None:
+    def said(content: bytes) -> Any:
+        words = ["predict", "-", "--checkpoint", str(trained)]
+        return CliRunner().invoke(cli, words, input=content)
+
+    picture = seven.read_bytes()
+    jpeg = saved(Image.open(seven).convert("L"), "JPEG")
+    assert said(picture).exit_code == said(jpeg).exit_code == 0
+    for content in (picture * 2, jpeg * 2, picture + jpeg, jpeg + picture):
+        assert said(content).exit_code == 1
+        assert "standard input: holds more than one picture" in said(content).stderr
+
+
+def test_csv_has_a_line_for_each_digit_and_one_for_each_error(trained: Path, seven: Path) -> None:
+    Path("bad, or not.png").write_bytes(b"nothing")
+    result = run("predict", seven, "bad, or not.png", "--csv", "--checkpoint", trained)
+    assert result.exit_code == 1
+    (good, bad) = csv.DictReader(result.stdout.splitlines())
+    assert (good["file"], good["digit"], good["unsure"], good["error"]) == (str(seven), "7", "False", "")
+    assert 0 < float(good["confidence"]) <= 1
+    assert all(good[side] for side in ("left", "top", "right", "bottom"))
+    assert (bad["file"], bad["digit"]) == ("bad, or not.png", "")
+    assert "not a picture" in bad["error"]
+    assert run("predict", seven, "--csv", "--json").exit_code == 2

@@ -206,6 +206,26 @@ def test_a_run_goes_on_with_the_data_it_began_with_and_no_other(trained: Path, b
     assert "holds other files than this run has learned from" in result.stderr
 
 
+def test_files_that_were_replaced_after_training_are_told_and_never_taken_for_its_own(
+    trained: Path, bars: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = bars / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    said = "holds other files than this network has learned from"
+    for words in (["eval", trained, "--split", "validation"], ["plot", "confusion", trained, "--split", "train"]):
+        result = run(*words)
+        assert result.exit_code == 2
+        assert said in result.stderr
+    for words in (
+        ["eval", trained],
+        ["explain", "--index", "1", "--checkpoint", trained],
+        ["plot", "mistakes", trained],
+    ):
+        caplog.clear()
+        assert run(*words).exit_code == 0
+        assert said in caplog.text
+
+
 def test_images_of_another_shape_are_distorted_in_that_shape(bars: Path) -> None:
     command = ["train", "--set=dataset=bars", *FITTING, "--set=augment=simard2003", "--out", "run", "--quiet"]
     assert run(*command).exit_code == 0
