@@ -79,16 +79,9 @@ def test_curves_of_any_header_are_drawn_or_refused_in_one_line(
 
 def test_a_network_that_stays_at_chance_for_epochs_is_said_not_to_learn(mnist_dir: Path) -> None:
     """Five sigmoid layers with plain gradient descent: no class has nine tenths of the answers, and none is right."""
-    config = [
-        "layer_sizes=[784, 100, 100, 100, 100, 100, 10]",
-        "activation=sigmoid",
-        "optimizer=sgd",
-        "learning_rate=0.1",
-    ]
-    words = [word for setting in [*config, "schedule=constant", "train_images=2000"] for word in ("--set", setting)]
-    result = run("train", *words, "--set", "epochs=4", "--out", "run", "--data-dir", mnist_dir)
-    assert result.stderr.count("for 3 epochs the network has been right no more often than by always answering") == 1
-    learning = run(
-        "train", *words, "--set", "epochs=4", "--set", "optimizer=adam", "--out", "b", "--data-dir", mnist_dir
-    )
-    assert "for 3 epochs" not in learning.stderr
+    shallow = ["layer_sizes=[784, 30, 10]", "activation=sigmoid", "optimizer=sgd", "learning_rate=0.1", "epochs=4"]
+    shallow += ["schedule=constant", "train_images=2000"]
+    for config, times in (([*shallow, "layer_sizes=[784, 100, 100, 100, 100, 100, 10]"], 1), (shallow, 0)):
+        words = [word for setting in config for word in ("--set", setting)]
+        said = run("train", *words, "--out", f"run-{times}", "--data-dir", mnist_dir).stderr
+        assert said.count("for 3 epochs the network has been right no more often than by always answering") == times
