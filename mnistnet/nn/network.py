@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.nn.activations import ACTIVATIONS
-from mnistnet.nn.layer_buffers import ForwardCache, Gradients, matmul_into, parameter_views
+from mnistnet.nn.layer_buffers import ForwardCache, Gradients, matmul_into, parameter_views, without_subnormals
 from mnistnet.nn.losses import LOSSES
 from mnistnet.util.arrays import Array, ignore_fp_errors
 
@@ -118,6 +118,7 @@ class Network:
         """
         a, delta, d_hidden, last = cache.activations, gradients.deltas, gradients.hidden, len(self.weights) - 1
         self.loss.delta(a[-1], target, gradients.scale, delta[last], gradients.activations[last])  # BP1
+        without_subnormals(delta[last])
         for layer in range(last, -1, -1):
             # A sum over examples is a product with ones; the matrix library adds faster than np.sum.
             np.dot(gradients.ones, delta[layer], gradients.biases[layer])  # BP3

@@ -18,6 +18,9 @@ from mnistnet.util.arrays import Array, ignore_fp_errors
 
 BLOCK = 131_072  # numbers; measured against 4,096 ... all at once, see docs/experiments.md
 
+TINY, SMALLEST_NORMAL = 1e-30, 1.2e-38
+FLUSH_EVERY = 64  # steps; a moment needs more than that from TINY down to what is slow
+
 Block = tuple[bool, list[Array], list[Array]]
 """Whether it decays; views of its parameters, gradient, moments and scratch space; and of gradients to be added."""
 
@@ -34,6 +37,9 @@ class Optimizer(ABC):
     """
 
     moments: ClassVar[tuple[str, ...]] = ()
+    tiny: float = TINY
+    """Moments below this become zero: they move no weight, and where no gradient comes they would go on shrinking to
+    numbers that processors are a hundred times slower with (subnormal ones, below 1.2e-38)."""
 
     def __init__(
         self,
@@ -85,6 +91,11 @@ class Optimizer(ABC):
             if decays and self.weight_decay:
                 block[0] *= keep
             self._update(*block, *constants)
+            if self.steps % FLUSH_EVERY == 0:
+                _, _, *moments, scratch = block
+                for moment in moments:
+                    np.abs(moment, scratch)
+                    np.copyto(moment, 0, where=scratch < self.tiny)
 
     def _number(self, value: float) -> Array:
         """Return a number as NumPy takes it fastest."""
@@ -201,6 +212,8 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(parameters, gradient, weight_count, **settings)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        # The root of the second moment counts beside epsilon, down to its last digit.
+        self.tiny = min(TINY, max((epsilon * 2.0**-26) ** 2, SMALLEST_NORMAL))
 
     def _constants(self, step: int, learning_rate: float) -> Iterable[float]:
         c = sqrt((1 - self.beta2) / (1 - self.beta2**step))
