@@ -14,7 +14,7 @@ from pathlib import Path
 from mnistnet import pretrained
 
 ROOT = Path(__file__).resolve().parent.parent
-RECIPES = {"best": "quick_best", "3blue1brown": "3blue1brown"}
+RECIPES = {"best": "best", "3blue1brown": "3blue1brown"}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ COPIES = 9
     epilog="""\b
 Examples:
   mnistnet augment-preview
-  mnistnet augment-preview --config configs/quick_best.yaml -o quick_best.png
+  mnistnet augment-preview --config best -o best.png
   mnistnet augment-preview --set augment=simard2003 --set augment.alpha=60 --count 20""",
 )
 @click.option("--config", "config_path", type=PATH, metavar="FILE", help="YAML config [augment: default].")
