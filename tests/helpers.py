@@ -11,7 +11,10 @@ from mnistnet.data.datasets import Examples
 
 def run(*words: str | Path) -> Result:
     """Run `mnistnet` with these words; what it printed and its exit code are in the result."""
-    return CliRunner().invoke(cli, [str(word) for word in words])
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    escaped = r"\n" in result.stdout and not any("\n" in str(word) or "--json" in str(word) for word in words)
+    assert not escaped, f"a line end was printed as if it were somebody else's:\n{result.stdout}"
+    return result
 
 
 def some(examples: Examples, count: int, start: int = 0) -> Examples:

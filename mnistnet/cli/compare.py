@@ -86,8 +86,8 @@ def command(
     from mnistnet.cli.compare_report import tell
     from mnistnet.util.text_drawing import is_rich_terminal
 
-    for line in tell(comparison, is_rich_terminal()):
-        echo(line)
+    for block in tell(comparison, is_rich_terminal()):
+        echo(*block.split("\n"))
 
 
 class StageBar:

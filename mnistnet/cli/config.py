@@ -48,7 +48,7 @@ def _list() -> None:
     width = max(map(len, names), default=0) + 2
     for name in names:
         text = textwrap.fill(presets.summary(name), 100, subsequent_indent=" " * width, initial_indent=" " * width)
-        echo(name.ljust(width) + text[width:])
+        echo(*(name.ljust(width) + text[width:]).split("\n"))
     echo(
         "", with_program("use one with `mnistnet train --config NAME`, print it with `mnistnet config NAME`"), err=True
     )

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from mnistnet import plots
-from mnistnet.cli import cli
 from mnistnet.cli.compare_report import tell
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
@@ -36,6 +35,7 @@ from mnistnet.nn.network import Network
 from mnistnet.plots.comparison import draw_comparison
 from mnistnet.training import loop
 from mnistnet.util.extras import install_command
+from tests import helpers
 from tests.conftest import ROOT
 
 SMALL = ["train_images=400", "validation=100", "layer_sizes=[784,10]", "optimizer=sgd", "schedule=constant"]
@@ -52,7 +52,7 @@ def entry(examples: Examples, config: Config, name: str = "it") -> Entry:
 
 
 def run(*args: str | Path) -> Result:
-    return CliRunner().invoke(cli, ["compare", *map(str, args)])
+    return helpers.run("compare", *args)
 
 
 def options(mnist_dir: Path, *overrides: str) -> list[str | Path]:
