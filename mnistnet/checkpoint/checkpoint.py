@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, BinaryIO, Literal, NotRequired, TypedDict
 
 import msgspec
 import numpy as np
@@ -147,19 +147,8 @@ class _Header(msgspec.Struct):
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint in the place of `path`, or leave what is there as it is. Raises CheckpointError."""
-    entries = checkpoint.header()
-    header = msgspec.json.encode(entries)
-    arrays: dict[str, Array] = {"header": np.array(header)}
-    for i, (weight, bias) in enumerate(zip(checkpoint.network.weights, checkpoint.network.biases, strict=True)):
-        arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"] = weight, bias
-    for name, array in (checkpoint.training or {}).items():
-        arrays[f"training.{name}"] = array
     try:
-        _check_size(header)
-        _check_columns(checkpoint.epoch, checkpoint.metrics)
-        # Without the metrics: they are numbers, and thousands of them after as many epochs.
-        _parse_header(msgspec.json.encode(entries | {"metrics": {}}))
-        _check_finite(checkpoint.network)
+        arrays = _arrays(checkpoint)
         with atomic_write(path) as stream:
             npz.write(stream, arrays)
     except FormatError as error:
@@ -168,6 +157,31 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{path}: cannot be written: {reason(error)}; see that its folder is there, writable and has space"
         ) from None
+
+
+def write(stream: BinaryIO, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint into a stream. Raises CheckpointError."""
+    try:
+        npz.write(stream, _arrays(checkpoint))
+    except FormatError as error:
+        raise CheckpointError(f"not written, because it could not be read again: {error}") from None
+
+
+def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
+    """Return what a file holds. Raises FormatError where it could not be read again."""
+    entries = checkpoint.header()
+    header = msgspec.json.encode(entries)
+    arrays: dict[str, Array] = {"header": np.array(header)}
+    for i, (weight, bias) in enumerate(zip(checkpoint.network.weights, checkpoint.network.biases, strict=True)):
+        arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"] = weight, bias
+    for name, array in (checkpoint.training or {}).items():
+        arrays[f"training.{name}"] = array
+    _check_size(header)
+    _check_columns(checkpoint.epoch, checkpoint.metrics)
+    # Without the metrics: they are numbers, and thousands of them after as many epochs.
+    _parse_header(msgspec.json.encode(entries | {"metrics": {}}))
+    _check_finite(checkpoint.network)
+    return arrays
 
 
 def load(path: Path, *, training: bool = False) -> Checkpoint:

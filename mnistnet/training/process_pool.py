@@ -99,7 +99,7 @@ class ProcessPool:
         except OSError as error:
             raise WorkerError(
                 f"cannot start {self.size - 1} more processes to share the work with: {error.strerror}; "
-                "train with one: --set threads=1"
+                "train with one: --resume --set threads=1"
             ) from None
         self._watch(self._events[0], *(end for _, end in self._workers))
 

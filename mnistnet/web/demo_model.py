@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from mnistnet.checkpoint.checkpoint import Checkpoint
+from mnistnet.checkpoint.checkpoint import Checkpoint, Origin, origin
 from mnistnet.config.loader import check_layer_sizes
 from mnistnet.data.datasets import Examples, Store
 from mnistnet.errors import UsageError
@@ -17,6 +17,7 @@ EVAL_IMAGES = 1000  # test images that accuracy on the page is measured on
 class DemoModel:
     """`classifier` computes in float64, as `explain` does, and is never changed; visitors teach copies of its network.
 
+    `origin` says which data these are.
     `judges` are EVAL_IMAGES of the `test` images, spread evenly over them: their second half is the easier one.
     """
 
@@ -25,6 +26,7 @@ class DemoModel:
     train: Examples
     test: Examples
     judges: Examples
+    origin: Origin
 
 
 def prepare(name: str, loaded: Checkpoint, store: Store) -> DemoModel:
@@ -39,4 +41,4 @@ def prepare(name: str, loaded: Checkpoint, store: Store) -> DemoModel:
     judges = Examples(test.images[::step][:EVAL_IMAGES], test.labels[::step][:EVAL_IMAGES])
     classifier = Classifier.of(loaded)
     classifier = replace(classifier, network=in_float64(classifier.network))
-    return DemoModel(name, classifier, train, test, judges)
+    return DemoModel(name, classifier, train, test, judges, origin(store))

@@ -1,12 +1,14 @@
 """The requests that the page may send, as types: anything else is refused with a sentence. docs/demo.md lists them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 Session = Annotated[str, Meta(max_length=64)] | None
 Pixels = Annotated[bytes, Meta(min_length=784, max_length=784)]
 """A 28x28 image row by row, 0 black to 255 white; bytes travel as base64."""
+Token = Annotated[str, Meta(max_length=64)]
+LiveRate = Annotated[float, Meta(gt=0, le=1e9)]
 Small = Annotated[int, Meta(ge=0, le=1_000_000)]
 Rate = Annotated[float, Meta(gt=0, le=100)]
 
@@ -64,7 +66,50 @@ class Learn(Judge, kw_only=True):
     at_random: bool = False
 
 
+class Begin(Message):
+    """Begin a training from random weights. `hidden` are the sizes of its hidden layers."""
+
+    hidden: Annotated[tuple[Annotated[int, Meta(ge=1, le=512)], ...], Meta(max_length=4)]
+    activation: Literal["sigmoid", "tanh", "relu"]
+    loss: Literal["quadratic", "cross_entropy"]
+    optimizer: Literal["sgd", "momentum", "nesterov", "adam"]
+    learning_rate: LiveRate
+    batch_size: Annotated[int, Meta(ge=1, le=100_000)] | Literal["all"]
+    seed: Small = 0
+    images: Annotated[int, Meta(ge=100, le=1_000_000)] | Literal["all"] = "all"
+    zero_start: bool = False
+    shuffle: bool = True
+    wrong_labels: Annotated[float, Meta(ge=0, le=1)] = 0.0
+
+
+class OfTraining(Message):
+    """A request about a training, which its token names."""
+
+    training: Token
+
+
+class Advance(OfTraining, kw_only=True):
+    """Go on for some milliseconds, or so many steps if that takes less, and say what can be drawn."""
+
+    milliseconds: Annotated[int, Meta(ge=0, le=1000)] = 25
+    steps: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    learning_rate: LiveRate | None = None
+    pixels: Pixels | None = None
+
+
+class Adopt(OfTraining):
+    """Let the other views ask a copy of this training's network as it is now."""
+
+
+class Save(OfTraining):
+    """Give me this training's network as a checkpoint."""
+
+
+class Leave(OfTraining):
+    """Drop this training."""
+
+
 class Forget(Message):
     """Drop my copy of the network."""
 
-    session: Annotated[str, Meta(max_length=64)]
+    session: Token

@@ -10,6 +10,8 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mnistnet.config import loader as configs
+from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, ImageError, MnistnetError, UsageError
 from mnistnet.explain.report import step_titles
 from mnistnet.inference.classifier import Classifier
-from mnistnet.web import fine_tune, messages, views
+from mnistnet.nn.network import Network
+from mnistnet.web import fine_tune, live_training, messages, views
 from mnistnet.web.demo_model import DemoModel
-from mnistnet.web.sessions import ForgottenError, Sessions
+from mnistnet.web.live_training import LiveTraining
+from mnistnet.web.sessions import ForgottenError, Kept, Sessions
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -47,7 +53,7 @@ FILES = {
     "/demo.css": ("demo.css", "text/css"),
     **{
         f"/{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("main", "helpers", "state", "pad", "network", "backward", "fine_tune")
+        for name in ("main", "helpers", "state", "pad", "network", "backward", "fine_tune", "learn")
     },
 }
 HEADERS = {
@@ -78,6 +84,8 @@ class Api:
 
     def __init__(self, exhibit: DemoModel, sessions: Sessions) -> None:
         self._exhibit, self._sessions = exhibit, sessions
+        gone = "this training is gone, because others needed its place or nobody asked for it: start over"
+        self._trainings: Kept[LiveTraining] = Kept(gone, live_training.BYTES)
         self._random, self._decoders = np.random.default_rng(), threading.BoundedSemaphore(DECODERS)
         self.calls: dict[str, tuple[type[messages.Message], Callable[[Any], dict[str, Any]]]] = {
             "describe": (messages.Describe, self.describe),
@@ -87,13 +95,20 @@ class Api:
             "judge": (messages.Judge, self.judge),
             "learn": (messages.Learn, self.learn),
             "forget": (messages.Forget, self.forget),
+            "begin": (messages.Begin, self.begin),
+            "advance": (messages.Advance, self.advance),
+            "adopt": (messages.Adopt, self.adopt),
+            "save": (messages.Save, self.save),
+            "leave": (messages.Leave, self.leave),
         }
 
     def describe(self, message: messages.Describe) -> dict[str, Any]:
         """Say what is shown."""
-        network = self._exhibit.classifier.network
+        return self._about(self._exhibit.name, self._exhibit.classifier.network)
+
+    def _about(self, name: str, network: Network) -> dict[str, Any]:
         return {
-            "name": self._exhibit.name,
+            "name": name,
             "layer_sizes": list(network.layer_sizes),
             "activation": network.activation.__name__.lower(),
             "quadratic": network.loss.has_activation_derivative,
@@ -160,6 +175,65 @@ class Api:
     def forget(self, message: messages.Forget) -> dict[str, Any]:
         """Drop a visitor's copy."""
         self._sessions.forget(message.session)
+        return {}
+
+    def begin(self, message: messages.Begin) -> dict[str, Any]:
+        """Begin a training."""
+        exhibit = self._exhibit
+        config = configs.from_mapping(
+            {
+                "dataset": exhibit.classifier.dataset,
+                "layer_sizes": [live_training.PIXELS, *message.hidden, len(exhibit.classifier.labels)],
+                "activation": message.activation,
+                "loss": message.loss,
+                "optimizer": {"name": message.optimizer},
+                "learning_rate": message.learning_rate,
+                "batch_size": message.batch_size,
+                "schedule": {"name": "constant"},
+                "weight_decay": 0.0,
+                "validation": 0,
+                "seed": message.seed,
+            },
+            source="this training",
+        )
+        twist = live_training.Twist(message.zero_start, message.shuffle, message.wrong_labels)
+        training = live_training.of(self._parts, config, message.images, twist)
+        return {"training": self._trainings.add(training), **self._report(training, None)}
+
+    @cached_property
+    def _parts(self) -> tuple[Examples, Examples]:
+        return live_training.split(self._exhibit.train)
+
+    def advance(self, message: messages.Advance) -> dict[str, Any]:
+        """Let a training go on for a moment."""
+        training = self._trainings.find(message.training)
+        with training.lock:
+            if message.learning_rate is not None:
+                training.learning_rate = message.learning_rate
+            training.advance(message.milliseconds / 1000, message.steps)
+            return self._report(training, message.pixels)
+
+    def _report(self, training: LiveTraining, pixels: bytes | None) -> dict[str, Any]:
+        classifier = self._exhibit.classifier.with_network(training.state.network)
+        reading = None if pixels is None else asdict(classifier.predictions(_image(pixels)[None])[0])
+        return {**training.report(), "reading": reading}
+
+    def adopt(self, message: messages.Adopt) -> dict[str, Any]:
+        """Make a copy of a training's network the visitor's own."""
+        training = self._trainings.find(message.training)
+        with training.lock:
+            session, name = self._sessions.adopt(training.state.network), f"trained for {training.steps:,} steps"
+        return {"session": session, **self._about(name, self._sessions.network(session))}
+
+    def save(self, message: messages.Save) -> dict[str, Any]:
+        """Return a training's network as the bytes of a checkpoint."""
+        training = self._trainings.find(message.training)
+        with training.lock:
+            return {"checkpoint": training.checkpoint(self._exhibit.origin)}
+
+    def leave(self, message: messages.Leave) -> dict[str, Any]:
+        """Drop a training."""
+        self._trainings.forget(message.training)
         return {}
 
 

@@ -1,4 +1,7 @@
-"""Visitors' own copies of the network: nobody sees what another has taught. Bounded in number, memory and age."""
+"""What visitors have of their own, copies of the network and trainings: nobody sees another's.
+
+Bounded in number, memory and age.
+"""
 
 import secrets
 import threading
@@ -7,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -14,13 +18,58 @@ from mnistnet.errors import MnistnetError
 from mnistnet.explain.example_gradient import in_float64
 from mnistnet.nn.network import Network
 
-MAX_COPIES = 64  # copies
-MEMORY = 256 << 20  # bytes that all copies may take together, but there are always a few
-AGE = 3600.0  # seconds that a copy is kept after it was last asked for
+T = TypeVar("T")
+
+MAX_KEPT = 64  # copies, or trainings
+MEMORY = 256 << 20  # bytes that all of them may take together, but there are always a few
+AGE = 3600.0  # seconds that one is kept after it was last asked for
 
 
 class ForgottenError(MnistnetError):
-    """A copy that was asked for too long ago, or made room for others, or never was."""
+    """Something that was asked for too long ago, or made room for others, or never was."""
+
+
+class Kept(Generic[T]):
+    """Keeps things by tokens that cannot be guessed; the one unused for longest makes room. For several threads."""
+
+    def __init__(self, gone: str, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._gone, self._clock = gone, clock
+        self._most = int(min(MAX_KEPT, max(4, MEMORY // size)))
+        self._things: OrderedDict[str, tuple[T, float]] = OrderedDict()  # the one that was asked last stands last
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def find(self, token: str) -> T:
+        """Return what a token stands for. Raises ForgottenError."""
+        with self._lock:
+            self._forget_old()
+            if token not in self._things:
+                raise ForgottenError(self._gone)
+            thing, _ = self._things.pop(token)
+            self._things[token] = thing, self._clock()
+            return thing
+
+    def add(self, thing: T, token: str | None = None) -> str:
+        """Keep something, and return its token."""
+        token = token or secrets.token_urlsafe(18)
+        with self._lock:
+            self._forget_old()
+            while len(self._things) >= self._most:
+                self._things.popitem(last=False)
+            self._things[token] = thing, self._clock()
+        return token
+
+    def forget(self, token: str) -> None:
+        """Drop something, if it is still there."""
+        with self._lock:
+            self._things.pop(token, None)
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - AGE
+        while self._things and next(iter(self._things.values()))[1] < oldest:
+            self._things.popitem(last=False)
 
 
 @dataclass
@@ -32,26 +81,27 @@ class FineTunedCopy:
 
     network: Network
     random: np.random.Generator
-    used: float
     lesson: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Sessions:
-    """Hands out copies of `network`, each under a token that cannot be guessed. Safe to use from several threads."""
+    """Hands out copies of `network`, each under a token."""
 
     def __init__(self, network: Network, seed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._network, self._clock = network, clock
-        self._seeds = np.random.SeedSequence(seed)
-        self._most = int(min(MAX_COPIES, max(4, MEMORY // network.parameters.nbytes)))
-        self._pupils: OrderedDict[str, FineTunedCopy] = OrderedDict()  # the one that was asked last stands last
-        self._lock = threading.Lock()
+        self._network, self._seeds, self._spawning = network, np.random.SeedSequence(seed), threading.Lock()
+        gone = "your copy of the network is gone: reset, and teach the original anew"
+        self._copies: Kept[FineTunedCopy] = Kept(gone, network.parameters.nbytes, clock)
 
     def __len__(self) -> int:
-        return len(self._pupils)
+        return len(self._copies)
 
     def network(self, token: str | None) -> Network:
         """Return the network to ask: the visitor's copy, or without a token the original. Raises ForgottenError."""
-        return self._network if token is None else self._find(token).network
+        return self._network if token is None else self._copies.find(token).network
+
+    def adopt(self, network: Network) -> str:
+        """Make a copy of another network the visitor's own, and return its token."""
+        return self._copies.add(self._copy(in_float64(network)))
 
     @contextmanager
     def lesson(self, token: str | None) -> Iterator[tuple[str, Network, np.random.Generator]]:
@@ -59,43 +109,19 @@ class Sessions:
 
         What it was taught counts when the block ends well; otherwise nothing has happened, and no copy was added.
         """
-        if token is None:
-            with self._lock:
-                pupil = FineTunedCopy(self._network, np.random.default_rng(self._seeds.spawn(1)[0]), self._clock())
-        else:
-            pupil = self._find(token)
+        pupil = self._copy(self._network) if token is None else self._copies.find(token)
         named = token or secrets.token_urlsafe(18)
         with pupil.lesson:
             taught = in_float64(pupil.network)
             yield named, taught, pupil.random
             pupil.network = taught
         if token is None:
-            self._add(named, pupil)
+            self._copies.add(pupil, named)
 
     def forget(self, token: str) -> None:
         """Drop a copy, if it is still there."""
-        with self._lock:
-            self._pupils.pop(token, None)
+        self._copies.forget(token)
 
-    def _find(self, token: str) -> FineTunedCopy:
-        with self._lock:
-            self._forget_old()
-            pupil = self._pupils.get(token)
-            if pupil is None:
-                raise ForgottenError("your copy of the network is gone: reset, and teach the original anew")
-            pupil.used = self._clock()
-            self._pupils.move_to_end(token)
-            return pupil
-
-    def _add(self, token: str, pupil: FineTunedCopy) -> None:
-        with self._lock:
-            self._forget_old()
-            while len(self._pupils) >= self._most:
-                self._pupils.popitem(last=False)
-            pupil.used = self._clock()
-            self._pupils[token] = pupil
-
-    def _forget_old(self) -> None:
-        oldest = self._clock() - AGE
-        while self._pupils and next(iter(self._pupils.values())).used < oldest:
-            self._pupils.popitem(last=False)
+    def _copy(self, network: Network) -> FineTunedCopy:
+        with self._spawning:
+            return FineTunedCopy(network, np.random.default_rng(self._seeds.spawn(1)[0]))

@@ -13,6 +13,15 @@ from tests.pictures import SEVEN, enlarged, png
 PIXELS = base64.b64encode(SEVEN.tobytes()).decode()
 PICTURE = base64.b64encode(png(255 - enlarged(SEVEN, 4))).decode()
 EXAMPLE = {"pixels": PIXELS, "label": 4}
+BEGIN = {
+    "hidden": [8],
+    "activation": "relu",
+    "loss": "cross_entropy",
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "batch_size": 100,
+    "images": 1000,
+}
 GOOD: dict[str, list[dict[str, Any]]] = {
     "describe": [{}],
     "draw": [{}, {"index": 9_999}],
@@ -25,12 +34,17 @@ GOOD: dict[str, list[dict[str, Any]]] = {
         {**EXAMPLE, "rate": 0.1, "at_random": True},
     ],
     "forget": [{"session": "a"}],
+    "begin": [BEGIN, {**BEGIN, "loss": "quadratic", "batch_size": "all", "wrong_labels": 0.1}],
+    "advance": [{"training": "a", "milliseconds": 25, "pixels": PIXELS}],
+    "adopt": [{"training": "a"}],
+    "save": [{"training": "a"}],
+    "leave": [{"training": "a"}],
 }
 """Messages that are answered, by endpoint."""
 NAMES = tuple(GOOD)
 SILENCE = 0  # in place of a status: the server hung up without a word
 MESSAGE = frozenset({200, 400, 410, 422})
-NULL = {"nudges", "slopes", "activation_nudges", "activations"}
+NULL = {"nudges", "slopes", "activation_nudges", "activations", "train_accuracy", "reading", "silent"}
 """Keys of answers that may be null; anywhere else a null is a number that was not finite."""
 
 

@@ -4,6 +4,7 @@ Debian's Chromium is driven by Playwright. Screenshots stay in pytest's temporar
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from mnistnet.checkpoint import checkpoint
 from mnistnet.data.datasets import Examples
 from mnistnet.vision.image_file import digit_from_bytes
 from tests.demo import DIGITS, FLAGS, Served, draw, find_chromium, served
@@ -326,7 +328,15 @@ def test_every_control_has_a_name_and_every_id_is_one_of_a_kind(visit: OpenPage)
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")
     assert len(ids) == len(set(ids)) > 20
     assert page.evaluate("document.documentElement.lang") == "en"
-    assert page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((h) => +h.tagName[1])") == [1, 2, 2, 2, 3, 2]
+    assert page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((h) => +h.tagName[1])") == [
+        1,
+        2,
+        2,
+        2,
+        3,
+        2,
+        2,
+    ]
     assert page.get_attribute("#said", "aria-live") == "polite"
     assert page.locator("#said").inner_text() == page.locator("#answer").inner_text()
 
@@ -373,3 +383,95 @@ FAINT = """(() => {  // text with less contrast than 4.5 to 1 (WCAG 2.2, 1.4.3),
     }
     return found;
 })()"""
+
+
+def test_a_training_is_watched_from_random_weights_and_its_network_explained_and_saved(
+    visit: OpenPage, tmp_path: Path
+) -> None:
+    page = drawn_two(visit)
+    page.click("#view-learn")
+    expect(page.locator("#learn-where")).to_contain_text("Step 0, epoch 0.00")
+    expect(page.locator("#think")).to_be_hidden()
+    page.click("#learn-step")
+    expect(page.locator("#learn-where")).to_contain_text("Step 1, epoch 0.00")
+    page.click("#learn-epoch")
+    expect(page.locator("#learn-where")).to_contain_text("Step 580, epoch 1.00")
+    page.click("#learn-play")
+    expect(page.locator("#learn-where")).to_contain_text(re.compile(r"epoch ([4-9]|\d\d)\."))
+    page.click("#learn-play")
+    expect(page.locator("#learn-play")).to_have_text("Play")
+    expect(page.locator("#learn-reading b")).to_have_text("2")
+    held_out = page.locator("#learn-accuracies text.bold").first.text_content() or ""
+    assert float(held_out.rstrip(" %")) > 90
+    assert page.locator("#learn-confusion tbody tr").count() == 10
+    assert page.locator("#learn-layers tr").count() == 3
+    with page.expect_download() as saving:
+        page.click("#learn-save")
+    saving.value.save_as(tmp_path / "saved.npz")
+    loaded = checkpoint.load(tmp_path / "saved.npz")
+    assert loaded.config.layer_sizes == (784, 16, 16, 10)
+
+    page.click("#learn-adopt")
+    expect(page.locator("#about")).to_contain_text("The network trained for ")
+    reads(page, 2)
+    expect(page.locator("#answer")).to_contain_text("(not calibrated)")
+    page.select_option("#label", "7")
+    page.click("#next")
+    expect(page.locator("#story")).to_contain_text("The network reads this as a 2; it should read a 7.")
+    page.click("#alone")
+    expect(page.locator("#figures")).to_contain_text("after 1 step")
+    page.click("#reset")
+    expect(page.locator("#about")).to_contain_text("The network 3blue1brown: ")
+    reads(page, 2)
+
+
+def test_breaking_a_training_says_what_to_watch_and_a_rate_too_high_ends_in_a_sentence(visit: OpenPage) -> None:
+    page = visit(expected="status of 422")
+    page.click("#view-learn")
+    page.select_option("#learn-twist", "zero")
+    expect(page.locator("#learn-lesson")).to_contain_text("they stay copies of one another")
+    page.select_option("#learn-preset", "default")
+    page.select_option("#learn-optimizer", "sgd")
+    page.select_option("#learn-twist", "fast")
+    page.fill("#learn-learning_rate", "1e6")
+    page.click("#learn-over")
+    page.click("#learn-play")
+    expect(page.locator("#message")).to_contain_text("start over with a lower learning rate")
+    expect(page.locator("#learn-play")).to_have_text("Play")
+
+
+def test_the_address_opens_the_page_at_a_point_of_a_lesson(visit: OpenPage, demo: Served) -> None:
+    page = visit()
+    page.goto(f"{demo.url}#learn/nielsen?rate=0.5&seed=7")
+    page.reload()
+    expect(page.locator("#learn-hidden")).to_have_value("30")
+    expect(page.locator("#learn-batch_size")).to_have_value("10")
+    expect(page.locator("#learn-learning_rate")).to_have_value("0.5")
+    expect(page.locator("#learn-seed")).to_have_value("7")
+    page.click("#learn-step")
+    expect(page.locator("#learn-where")).to_contain_text("Step 1, ")
+
+
+def test_two_visitors_train_two_networks(visit: OpenPage) -> None:
+    pages = [visit(), visit()]
+    for page, hidden in zip(pages, ("20", "8, 8"), strict=True):
+        page.click("#view-learn")
+        page.fill("#learn-hidden", hidden)
+        page.press("#learn-hidden", "Tab")
+    for page, layers in zip(pages, (2, 3), strict=True):
+        page.click("#learn-epoch")
+        expect(page.locator("#learn-where")).to_contain_text("epoch 1.00")
+        expect(page.locator("#learn-layers tr")).to_have_count(layers)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_view_of_learning_fits_phone_and_desktop(visit: OpenPage, tmp_path: Path, size: str, scheme: str) -> None:
+    page = visit(size, color_scheme=scheme)
+    page.click("#view-learn")
+    page.click("#learn-epoch")
+    expect(page.locator("#learn-where")).to_contain_text("epoch 1.00")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=tmp_path / f"learn-{size}-{scheme}.png", full_page=True)
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate(NAMELESS) == []

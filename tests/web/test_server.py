@@ -20,8 +20,9 @@ from mnistnet.web.demo_model import DemoModel
 from mnistnet.web.server import HEADERS, MAX_BODY, Hosts, create_app, is_loopback
 from tests.demo import Served, served
 from tests.explained import small, some_examples
+from tests.web.conftest import ORIGIN
 
-NAMES = ("describe", "draw", "think", "wish", "judge", "learn", "forget")
+NAMES = ("describe", "draw", "think", "wish", "judge", "learn", "forget", "begin", "advance", "adopt", "save", "leave")
 HOST = {"Host": "127.0.0.1:8000"}
 BLACK = base64.b64encode(bytes(784)).decode()
 
@@ -29,7 +30,9 @@ BLACK = base64.b64encode(bytes(784)).decode()
 def client_of(hosts: Hosts | None = None) -> FlaskClient:
     network = in_float64(small((784, 4, 3, 10), "relu", "quadratic", spread=0.1))
     images = some_examples(784, 10, 120)
-    shown = DemoModel("small", Classifier(network, "mnist", tuple("0123456789"), (28, 28)), images, images, images)
+    shown = DemoModel(
+        "small", Classifier(network, "mnist", tuple("0123456789"), (28, 28)), images, images, images, ORIGIN
+    )
     return create_app(shown, hosts or Hosts("127.0.0.1", 8000)).test_client()
 
 
@@ -173,7 +176,20 @@ VALUES = st.one_of(
     st.just(BLACK),
     st.binary(max_size=60).map(lambda content: base64.b64encode(content).decode()),
 )
-FIELDS = ("pixels", "picture", "label", "neuron", "session", "rate", "times", "at_random", "index")
+FIELDS = (
+    "pixels",
+    "picture",
+    "label",
+    "neuron",
+    "session",
+    "rate",
+    "times",
+    "at_random",
+    "index",
+    "hidden",
+    "training",
+    "learning_rate",
+)
 LIKELY = {
     "pixels": st.just(BLACK) | VALUES,
     "label": st.integers(-1, 11) | VALUES,

@@ -19,11 +19,11 @@ def taught(visitors: Sessions, token: str | None = None) -> str:
 def test_copies_are_bounded_in_number_and_age() -> None:
     now, network = [0.0], in_float64(small((5, 3, 2), "relu", "cross_entropy"))
     visitors = Sessions(network, seed=1, clock=lambda: now[0])
-    tokens = [taught(visitors) for _ in range(sessions.MAX_COPIES)]
+    tokens = [taught(visitors) for _ in range(sessions.MAX_KEPT)]
     own = visitors.network(tokens[0])  # asked for again, so it is not the one to go
     assert (own.parameters == network.parameters + 1).all()
     taught(visitors)
-    assert len(visitors) == sessions.MAX_COPIES
+    assert len(visitors) == sessions.MAX_KEPT
     with pytest.raises(ForgottenError):
         visitors.network(tokens[1])
     now[0] += sessions.AGE - 1

@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -35,35 +34,11 @@ from tests.conftest import ROOT
 from tests.demo import Served, served
 from tests.explained import small, some_examples
 from tests.pictures import enlarged, png
-
-Post = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def exhibit(mnist_train: Examples, mnist_test: Examples) -> DemoModel:
-    loaded = checkpoint.load(pretrained.path("3blue1brown"))
-    judges = Examples(mnist_test.images[::10], mnist_test.labels[::10])
-    classifier = replace(Classifier.of(loaded), network=in_float64(loaded.network))
-    return DemoModel("3blue1brown", classifier, mnist_train, mnist_test, judges)
+from tests.web.conftest import ORIGIN, Post
 
 
 def digits(network: Network) -> Classifier:
     return Classifier(network, "mnist", tuple("0123456789"), (28, 28))
-
-
-@pytest.fixture
-def post(exhibit: DemoModel) -> Post:
-    client = create_app(exhibit, Hosts("127.0.0.1", 8000)).test_client()
-
-    def posted(name: str, status: int = 200, **message: Any) -> Any:
-        for key in ("pixels", "picture"):
-            if key in message:
-                message[key] = base64.b64encode(message[key]).decode()
-        response = client.post(f"/api/{name}", json=message, headers={"Host": "127.0.0.1:8000"})
-        assert response.status_code == status, response.data
-        return response.json
-
-    return posted
 
 
 def test_the_numbers_of_the_page_are_those_of_explain_json(
@@ -127,7 +102,7 @@ def test_pictures_of_another_data_set_are_prepared_as_predict_prepares_them(mnis
     clothes = Classifier(network, "fashion_mnist", tuple(f"class {n}" for n in range(10)), (28, 28))
     picture = np.zeros((28, 28), np.uint8)
     picture[1:9, 2:27] = 200  # nothing like a digit, and off the centre: it must come through unchanged
-    shown = DemoModel("clothes", clothes, mnist_test, mnist_test, mnist_test)
+    shown = DemoModel("clothes", clothes, mnist_test, mnist_test, mnist_test, ORIGIN)
     answer = post_to(shown, "think", picture=base64.b64encode(png(picture)).decode())
     assert base64.b64decode(answer["pixels"]) == picture.tobytes()
     assert answer["label"] == f"class {answer['digit']}"
@@ -136,7 +111,7 @@ def test_pictures_of_another_data_set_are_prepared_as_predict_prepares_them(mnis
 def test_a_copy_that_was_taught_is_not_calibrated_by_the_originals_temperature(mnist_test: Examples) -> None:
     network = in_float64(small((784, 4, 10), "relu", "cross_entropy", spread=0.1))
     untrained = replace(digits(network), temperature=49.99, threshold=1e6)
-    shown = DemoModel("untrained", untrained, mnist_test, mnist_test, mnist_test.take(np.arange(50)))
+    shown = DemoModel("untrained", untrained, mnist_test, mnist_test, mnist_test.take(np.arange(50)), ORIGIN)
     client = create_app(shown, Hosts("127.0.0.1", 8000)).test_client()
     headers = {"Host": "127.0.0.1:8000", "Content-Type": "application/json"}
     pixels = base64.b64encode(mnist_test.images[0].tobytes()).decode()

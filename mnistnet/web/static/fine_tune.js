@@ -2,7 +2,7 @@
 
 import { tipped } from "./backward.js";
 import { $, ask, el, percent, short, svg } from "./helpers.js";
-import { thinkAgain } from "./network.js";
+import { show, thinkAgain } from "./network.js";
 import { copy, label, nameOf, state } from "./state.js";
 
 const rate = () => 10 ** Number($("rate").value);
@@ -40,6 +40,11 @@ export async function learn(at_random) {
 function forget() {
   state.session = null;
   state.lessons = [];
+  if (state.about !== state.original) { // the network that was trained here is gone, too
+    Object.assign(state, { about: state.original, wish: null, step: -1, picked: null, thought: null });
+    document.dispatchEvent(new Event("adopted"));
+    show();
+  }
   thinkAgain();
 }
 export async function reset() {

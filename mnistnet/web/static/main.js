@@ -3,6 +3,7 @@
 import { askWish, go, steps } from "./backward.js";
 import { judge, learn, reset, showTeaching } from "./fine_tune.js";
 import { $, ask, el, withMessage } from "./helpers.js";
+import { prepareLearning } from "./learn.js";
 import { show, stage } from "./network.js";
 import { clear, openPicture, randomDigit, showPad, undo } from "./pad.js";
 import { state } from "./state.js";
@@ -42,15 +43,22 @@ $("rate").addEventListener("input", showTeaching);
 $("alone").addEventListener("click", withMessage(() => learn(false)));
 $("many").addEventListener("click", withMessage(() => learn(true)));
 $("reset").addEventListener("click", withMessage(reset));
+document.addEventListener("adopted", showAbout);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showPad);
 
-withMessage(async () => {
-  state.about = await ask("describe");
-  const { name, layer_sizes, parameters, labels, quadratic } = state.about;
+function showAbout() {
+  const { name, layer_sizes, parameters } = state.about;
   $("about").textContent = `The network ${name}: ${layer_sizes.join(" – ")} neurons, ${parameters.toLocaleString("en")} weights and biases`;
+}
+
+withMessage(async () => {
+  state.original = state.about = await ask("describe");
+  const { labels, quadratic } = state.about;
+  showAbout();
   $("label").append(...labels.map((text, value) => el("option", { value }, text)));
   $("rate").value = quadratic ? 0 : -1;
   showPad();
   show();
+  prepareLearning();
   new ResizeObserver(show).observe(stage);
 })();

@@ -1,7 +1,8 @@
 // What the page knows. Modules read it and change it; show() draws it.
 
 export const state = {
-  about: null, // what the server shows
+  about: null, // what the server shows, or the network that was trained here and adopted
+  original: null, // what the server shows
   strokes: [], // of the pad: {width, points: [[x, y], ...]}, in 0 to 1
   backdrop: null, // a picture under the strokes: something drawImage takes
   pixels: null, // the 28x28 that the network sees, bytes in base64, as it came from the server
