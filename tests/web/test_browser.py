@@ -18,7 +18,7 @@ from mnistnet.checkpoint import checkpoint
 from mnistnet.data.datasets import Examples
 from mnistnet.vision.image_file import digit_from_bytes
 from tests.demo import DIGITS, FLAGS, Served, draw, find_chromium, served
-from tests.golden.demo_picture import PATH, WIDTH
+from tests.golden.demo_picture import PATH, RECORDING, STEPS, WIDTH
 from tests.pictures import enlarged, png
 
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
@@ -346,6 +346,9 @@ def test_the_picture_in_the_documents_is_of_the_page_and_small() -> None:
         assert picture.width == WIDTH
         pixels = np.asarray(picture.convert("RGB"))
     assert PATH.stat().st_size < 250_000
+    with Image.open(RECORDING) as recording:
+        assert recording.n_frames == len(STEPS) + 1  # type: ignore[attr-defined]
+    assert RECORDING.stat().st_size < 1_500_000
     for colour in ((0x12, 0x14, 0x18), (0xF7, 0xF5, 0xF1)):  # the stage, and the page around
         assert 0.05 < np.mean(np.abs(pixels - np.array(colour)).max(axis=2) < 12) < 0.6
 

@@ -44,7 +44,8 @@ export async function startOver() {
   take(begun);
 }
 
-async function advance(more) {
+/** Let the training go on, by `steps` or for `milliseconds`, and draw what it has come to. */
+export async function advance(more) {
   if (run.busy) return;
   run.busy = true;
   try {
