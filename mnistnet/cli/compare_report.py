@@ -133,6 +133,10 @@ def _drunk_man(comparison: Comparison) -> str | None:
         f"{_off(angle)}He walks {short(drunk.path_length)} to come {short(drunk.displacement)} far, but takes "
         f"{_steps(drunk)} in {drunk.seconds:.1f} s. "
     )
+    if len(drunk.stretch) > 2:
+        walked, came = drunk.stretch_lengths
+        steps = len(drunk.stretch) - 1
+        text += f"In {steps} steps from the middle he walks {short(walked)} to come {short(came)} far. "
     his, other = drunk.snapshots[-1].train_cost, careful.snapshots[-1].train_cost
     if his < other:
         return (

@@ -176,6 +176,10 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _stretch(trajectory: Trajectory) -> tuple[int, float, float]:
+    return len(trajectory.stretch) - 1, *trajectory.stretch_lengths
+
+
 def _trajectory_as_json(trajectory: Trajectory, angle: Angle, path: Array | None) -> dict[str, Any]:
     return {
         "name": trajectory.entry.name,
@@ -190,6 +194,7 @@ def _trajectory_as_json(trajectory: Trajectory, angle: Angle, path: Array | None
         "diverged": trajectory.diverged,
         "walked": trajectory.path_length,
         "distance": trajectory.displacement,
+        "stretch": dict(zip(("steps", "walked", "distance"), _stretch(trajectory), strict=True)),
         "angle": asdict(angle),
         "looks": [asdict(snapshot) for snapshot in trajectory.snapshots],
         "path": None

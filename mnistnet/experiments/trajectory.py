@@ -26,6 +26,8 @@ from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.rng import Use, generator
 
 SAMPLE = 5000  # training images that cost and accuracy are measured on
+STRETCH, STRETCH_BYTES = 200, 2**24  # steps that are kept one by one, and how much memory they may take
+MIDDLE = 0.5  # of the training, where they begin
 SNAPSHOTS = 40  # how many measurements, as `_Spacing` counts
 
 Progress = Callable[[float], object]
@@ -77,6 +79,7 @@ class Trajectory:
     - `steps`, `epochs` (whole and part), `seconds` of training, and whether it `diverged` and ended there.
     - `path_length`: the length of all its steps, one after the other. `displacement`: from first weights to last.
     - `snapshots`: measured on its way, the first weights first, the last ones last unless it diverged.
+    - `stretch`: the parameters before and after each of some steps in the middle, shape (steps + 1, parameters).
     - `path_steps`: the steps at which the parameters were kept; `path`: those, shape (path_steps, parameters).
     """
 
@@ -90,6 +93,13 @@ class Trajectory:
     snapshots: tuple[Snapshot, ...]
     path_steps: tuple[int, ...]
     path: Array
+    stretch: Array
+
+    @property
+    def stretch_lengths(self) -> tuple[float, float]:
+        """How long the steps of the stretch are together, and how far its end is from its beginning."""
+        steps = np.linalg.norm(np.diff(self.stretch, axis=0), axis=1)
+        return float(steps.sum()), float(np.linalg.norm(self.stretch[-1] - self.stretch[0]))
 
     def cost_after(self, seconds: float) -> float | None:
         """Return the cost after so much training, between two snapshots in proportion; None if it took less."""
@@ -217,6 +227,8 @@ class _Recorder:
         self._costs: list[float] = []
         self._snapshots = [self._snapshot()]
         self._path_steps, self._path = [0], [self._here.copy()]
+        self._stretch: list[Array] = []
+        self._stretch_points = 1 + min(STRETCH, STRETCH_BYTES // self._here.nbytes)
 
     @ignore_fp_errors
     def record(self, logits: Array, targets: Array, seconds: float, share: float) -> None:
@@ -227,6 +239,8 @@ class _Recorder:
         cost = float(self._state.network.loss.costs(logits, targets).mean(dtype=np.float64))
         if not (length < inf and cost < inf):
             raise DivergedError("cost or weights are no longer finite numbers")
+        if share >= MIDDLE and len(self._stretch) < self._stretch_points:
+            self._stretch += [self._here.copy()] * (not self._stretch) + [parameters.copy()]
         self._here[...] = parameters
         self._steps, self._seconds = self._steps + 1, seconds
         self._path_length += length
@@ -251,6 +265,7 @@ class _Recorder:
             snapshots=tuple(self._snapshots),
             path_steps=tuple(self._path_steps),
             path=np.stack(self._path),
+            stretch=np.stack(self._stretch or [self._here]),
         )
 
     def _keep(self) -> None:

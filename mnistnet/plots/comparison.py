@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistnet.experiments.compare import MIN_COST, Comparison
-from mnistnet.experiments.loss_surface import LossSurface
+from mnistnet.experiments.loss_surface import LossSurface, fit_plane
 from mnistnet.experiments.trajectory import Trajectory
 from mnistnet.plots import GREY, MARKERS, figure, line_styles
 from mnistnet.util.arrays import Array
@@ -24,13 +24,16 @@ SMALL = 0.1  # of the picture's width: a path that is smaller is shown enlarged
 def draw_comparison(comparison: Comparison, path: Path) -> None:
     """Draw trajectories: cost against steps and seconds, accuracy against seconds, paths over contours of the cost."""
     with figure(path, 10.5, 8.6) as drawing:
-        (steps, seconds), (accuracy, plane) = drawing.subplots(2, 2)
+        layout = drawing.add_gridspec(2, 6)
+        steps, seconds = (drawing.add_subplot(layout[0, part]) for part in (slice(0, 3), slice(3, 6)))
+        accuracy, plane, stretch = (drawing.add_subplot(layout[1, 2 * n : 2 * n + 2]) for n in range(3))
         trajectories = comparison.trajectories
         _costs(steps, trajectories)
         _against_seconds(seconds, trajectories, "train_cost")
         _as_costs(seconds, "Cost against seconds")
         _accuracies(accuracy, trajectories)
         _paths(plane, comparison)
+        _stretches(stretch, trajectories)
         drawing.legend(steps.get_lines(), list(map(_title, trajectories)), loc="outside upper center", ncols=2)
 
 
@@ -69,7 +72,7 @@ def _as_costs(axes: "Axes", title: str) -> None:
 def _accuracies(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
     _against_seconds(axes, trajectories, "validation_accuracy", 100)
     _against_seconds(axes, trajectories, "train_accuracy", 100, linewidth=0.8)
-    axes.set(title="Accuracy against seconds", ylabel="accuracy (%)", ylim=(0, 100))
+    axes.set(title="Accuracy", ylabel="accuracy (%)", ylim=(0, 100))
     bold, thin = axes.get_lines()[0], axes.get_lines()[len(trajectories)]
     words = ["on validation images", "on training images"]
     axes.legend([bold, thin], words, loc="upper left")  # where an untrained network leaves room
@@ -99,7 +102,7 @@ def _plainly(value: float, _: float = 0) -> str:
 
 def _paths(axes: "Axes", comparison: Comparison) -> None:
     landscape = comparison.landscape
-    axes.set_title("The paths from above (ring: first weights)")
+    axes.set_title("Paths (ring: first weights)")
     axes.grid(visible=False)
     if landscape is None:
         axes.text(0.5, 0.5, "different networks share no plane", ha="center", color=GREY, transform=axes.transAxes)
@@ -113,6 +116,24 @@ def _paths(axes: "Axes", comparison: Comparison) -> None:
     shortest = min(paths, key=lambda points: float(np.ptp(points, axis=0).max()))
     if np.ptp(shortest, axis=0).max() < SMALL * np.ptp(landscape.x):
         _enlarge(axes, paths, shortest)
+
+
+def _stretches(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
+    """Draw every step of a stretch of each training, in the plane where its steps are longest.
+
+    In the plane of most motion over all, the steps of thousands of dimensions would hardly be seen.
+    """
+    count = max(len(trajectory.stretch) - 1 for trajectory in trajectories)
+    for trajectory, style in zip(trajectories, line_styles(), strict=False):
+        if len(trajectory.stretch) > 2:
+            longest = fit_plane([np.diff(trajectory.stretch, axis=0)]).axes
+            points = (trajectory.stretch - trajectory.stretch[0]) @ longest.T
+            axes.plot(*points.T, **style | {"linewidth": 0.9, "linestyle": "-"})
+            axes.plot(*points[-1], ".", color=style["color"])
+    axes.plot(0, 0, "o", markersize=7, markerfacecolor="white", markeredgecolor="black", zorder=3)
+    axes.set_title(f"{count:,} steps, one by one")
+    axes.set(xlabel="from the middle; each in its own plane", aspect="equal")
+    axes.set_adjustable("datalim")
 
 
 def _tracks(axes: "Axes", paths: Sequence[Array], **changes: Any) -> None:

@@ -135,6 +135,8 @@ def test_the_json_has_the_documented_keys_and_adds_up(file: Path, mnist_dir: Pat
     assert [look["step"] for look in careful["looks"]] == careful["path"]["steps"] == [0, 1, 2, 3]
     assert careful["looks"][0]["batch_cost"] is None
     assert careful["looks"][1]["batch_cost"] == pytest.approx(careful["looks"][0]["train_cost"], rel=1e-5)
+    assert set(drunk["stretch"]) <= documented
+    assert (drunk["stretch"]["steps"], careful["stretch"]["steps"]) == (31, 2)
     assert careful["angle"] == {"images": 400, "first": 0, "last": 0}
     assert 0 < drunk["angle"]["first"] < drunk["angle"]["last"] <= 90
     assert np.array(found["landscape"]["costs"]).shape == (25, 25)
@@ -164,6 +166,18 @@ def test_walked_is_the_length_of_every_step(pair: Comparison) -> None:
     assert careful.path_steps == tuple(range(61))
     steps = np.linalg.norm(np.diff(careful.path.astype(np.float64), axis=0), axis=1)
     assert careful.path_length == pytest.approx(steps.sum(), rel=1e-5)
+
+
+def test_the_stretch_holds_each_step_from_the_middle_on_until_there_are_enough(pair: Comparison) -> None:
+    careful, drunk = pair.trajectories
+    assert np.array_equal(careful.stretch, careful.path[29:])
+    walked, came = careful.stretch_lengths
+    steps = np.linalg.norm(np.diff(careful.path[29:], axis=0), axis=1)
+    assert walked == pytest.approx(steps.sum(), rel=1e-5)
+    assert came == pytest.approx(np.linalg.norm(careful.path[60] - careful.path[29]), rel=1e-5)
+    assert len(drunk.stretch) == trajectory.STRETCH + 1
+    walked, came = drunk.stretch_lengths
+    assert walked > 2 * came
 
 
 def test_different_networks_each_have_their_own_weights_and_no_common_plane(some: Examples) -> None:
