@@ -240,6 +240,23 @@ def test_a_pad_that_is_cleared_while_it_is_asked_about_asks_nothing_more(visit: 
     expect(page.locator("#answer")).to_have_text("No digit yet.")
 
 
+def test_who_comes_while_others_are_being_read_waits_and_is_read_then(visit: OpenPage) -> None:
+    page, busy = visit(expected="503"), [True, True]
+
+    def full_at_first(route: Route) -> None:
+        if busy:
+            busy.pop()
+            route.fulfill(status=503, json={"error": "other pictures are being decoded; try again in a moment"})
+        else:
+            route.continue_()
+
+    page.route("**/api/think", full_at_first)
+    draw(page, DIGITS[2])
+    reads(page, 2)
+    assert not busy
+    expect(page.locator("#message")).to_be_hidden()
+
+
 def test_two_visitors_teach_networks_of_their_own(visit: OpenPage) -> None:
     one, other = settled(drawn_two(visit)), settled(drawn_two(visit))
     one.select_option("#label", "7")

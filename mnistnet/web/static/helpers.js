@@ -43,14 +43,20 @@ export const strongest = (values, count) =>
 
 export class Refused extends Error {}
 
+const TRIES = 5, PAUSE = 1000; // of a server that is busy with other visitors' pictures, and milliseconds between
+
 /** Ask the server. Throws Refused with its sentence. */
 export async function ask(name, body = {}) {
   let response, answer;
   try {
-    response = await fetch(`/api/${name}`, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-    });
-    answer = await response.json();
+    for (let tries = TRIES; ; tries--) {
+      response = await fetch(`/api/${name}`, {
+        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+      });
+      answer = await response.json();
+      if (response.status !== 503 || tries === 1) break;
+      await new Promise((later) => setTimeout(later, PAUSE));
+    }
   } catch {
     throw new Refused("The server does not answer. Is mnistnet demo still running?");
   }
