@@ -456,12 +456,15 @@ def about_first_weights(subject: Subject) -> str:
     example, own = subject.example, subject.example.layers[0]
     loudest, black = strongest(own.delta, 1)[0], int(np.count_nonzero(example.inputs == 0))
     text = "Back to the first weights." if subject.output > 1 else "Before the output layer are the pixels."
+    dark = (
+        f"The {black} black pixels bring nothing: {black * len(own.delta):,} of the {own.weight_gradient.size:,} first "
+        "weights get no nudge from this picture. "
+    )
     return (
         f"{text} Each neuron of {subject.layer(1)} has {len(example.inputs)} of them, one for each pixel. Their nudges "
         "are the picture itself, times the nudge for the neuron's bias: most for "
-        f"{subject.neuron(1, loudest)}, {short(0 - float(own.delta[loudest]), '+')} wherever the picture is white. The "
-        f"{black} black pixels bring nothing: {black * len(own.delta):,} of the {own.weight_gradient.size:,} first "
-        "weights get no nudge from this picture. That is backpropagation: all nudges together are minus the gradient."
+        f"{subject.neuron(1, loudest)}, {short(0 - float(own.delta[loudest]), '+')} wherever the picture is white. "
+        f"{dark if black else ''}That is backpropagation: all nudges together are minus the gradient."
     )
 
 

@@ -61,7 +61,7 @@ async def answered(reader: asyncio.StreamReader, without_body: bool) -> tuple[in
 
 
 async def ask(address: tuple[str, int], attack: Attack, tries: int = 5) -> str | None:
-    """Make an attack, and return what is wrong with what came back, or None; come again if asked to, as the page does."""
+    """Make an attack, and return what is wrong with the answer, or None; come again if asked to, as the page does."""
     try:
         reader, writer = await asyncio.open_connection(*address, limit=1 << 20)
     except OSError as error:
