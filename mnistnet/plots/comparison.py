@@ -75,7 +75,7 @@ def _accuracies(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
     axes.set(title="Accuracy", ylabel="accuracy (%)", ylim=(0, 100))
     bold, thin = axes.get_lines()[0], axes.get_lines()[len(trajectories)]
     words = ["on validation images", "on training images"]
-    axes.legend([bold, thin], words, loc="upper left")  # where an untrained network leaves room
+    axes.legend([bold, thin], words, loc="best")
 
 
 def _against_seconds(
@@ -121,19 +121,24 @@ def _paths(axes: "Axes", comparison: Comparison) -> None:
 def _stretches(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
     """Draw every step of a stretch of each training, in the plane where its steps are longest.
 
-    In the plane of most motion over all, the steps of thousands of dimensions would hardly be seen.
+    In the plane of most motion over all, the steps of thousands of dimensions would hardly be seen. The smallest batches
+    fill the picture; a straight way may lead out of it.
     """
     count = max(len(trajectory.stretch) - 1 for trajectory in trajectories)
+    smallest, reach = min(trajectory.entry.batch_size for trajectory in trajectories), 0.0
     for trajectory, style in zip(trajectories, line_styles(), strict=False):
         if len(trajectory.stretch) > 2:
             longest = fit_plane([np.diff(trajectory.stretch, axis=0)]).axes
             points = (trajectory.stretch - trajectory.stretch[0]) @ longest.T
             axes.plot(*points.T, **style | {"linewidth": 0.9, "linestyle": "-"})
             axes.plot(*points[-1], ".", color=style["color"])
+            if trajectory.entry.batch_size == smallest:
+                reach = max(reach, 1.1 * float(np.abs(points).max()))
     axes.plot(0, 0, "o", markersize=7, markerfacecolor="white", markeredgecolor="black", zorder=3)
     axes.set_title(f"{count:,} steps, one by one")
     axes.set(xlabel="from the middle; each in its own plane", aspect="equal")
-    axes.set_adjustable("datalim")
+    if reach:
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
 
 
 def _tracks(axes: "Axes", paths: Sequence[Array], **changes: Any) -> None:

@@ -9,11 +9,10 @@ import numpy.typing as npt
 
 from mnistnet.nn.network import Network
 from mnistnet.plots import figure
+from mnistnet.plots.layout import signed_colours
 from mnistnet.util.arrays import Array
 
 FLATTEST = 0.25  # height by width of an image as it is drawn, so that a single row of pixels can be seen
-COLOURS = "cividis"
-"""Blue for negative, grey for none, yellow for positive weights; printed in black and white from dark to light."""
 
 
 def strongest(network: Network, most: int) -> npt.NDArray[np.intp]:
@@ -42,7 +41,7 @@ def draw_weights(
         for axes in grid.flat:
             axes.set_axis_off()
         for axes, neuron, own in zip(grid.flat, neurons, weights, strict=False):
-            image = axes.imshow(own.reshape(shape), cmap=COLOURS, vmin=-scale, vmax=scale)
+            image = axes.imshow(own.reshape(shape), cmap=signed_colours(), vmin=-scale, vmax=scale)
             axes.set_box_aspect(tall)
             axes.set_aspect("auto")
             axes.set_title(
