@@ -5,7 +5,7 @@
     python -m benchmarks.pictures --count 100      # fewer digits of each kind, for a quick look
 
 The shipped network `best` reads the same 1,000 test digits from each kind of picture in tests/pictures.py and each kind
-of photograph in tests/photos.py. What is refused counts as misread. The rules of mnistnet/finding.py were chosen with
+of photograph in tests/photos.py. What is refused counts as misread. The rules of mnistnet/vision/ were chosen with
 these kinds of pictures at hand, made from training digits; the test digits chose nothing.
 """
 

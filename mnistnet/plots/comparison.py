@@ -121,8 +121,8 @@ def _paths(axes: "Axes", comparison: Comparison) -> None:
 def _stretches(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
     """Draw every step of a stretch of each training, in the plane where its steps are longest.
 
-    In the plane of most motion over all, the steps of thousands of dimensions would hardly be seen. The smallest batches
-    fill the picture; a straight way may lead out of it.
+    In the plane of most motion over all, the steps of thousands of dimensions would hardly be seen. The smallest
+    batches fill the picture; a straight way may lead out of it.
     """
     count = max(len(trajectory.stretch) - 1 for trajectory in trajectories)
     smallest, reach = min(trajectory.entry.batch_size for trajectory in trajectories), 0.0

@@ -257,6 +257,41 @@ def test_who_comes_while_others_are_being_read_waits_and_is_read_then(visit: Ope
     expect(page.locator("#message")).to_be_hidden()
 
 
+def test_a_digit_that_the_server_could_not_be_asked_about_is_not_called_none(visit: OpenPage) -> None:
+    page = visit(expected="net::ERR_FAILED")
+    expect(page.locator("#answer")).to_have_text("No digit yet.")
+    page.route("**/api/think", lambda route: route.abort())
+    draw(page, DIGITS[2])
+    expect(page.locator("#message")).to_contain_text("The server does not answer")
+    expect(page.locator("#answer")).to_have_text("Not read yet.")
+    page.unroute("**/api/think")
+    draw(page, DIGITS[2])
+    reads(page, 2)
+
+
+def test_with_forced_colours_the_winner_can_be_told(visit: OpenPage) -> None:
+    page = drawn_two(visit, forced_colors="active")
+    assert page.evaluate("matchMedia('(forced-colors: active)').matches")
+    colour = "(node, of) => getComputedStyle(node)[of]"
+    winner, stage = page.locator("#network .answer .name"), page.locator("#stage")
+    assert winner.evaluate(colour, "fill") == "rgb(255, 255, 255)"
+    assert page.locator("#network .answer circle").evaluate(colour, "strokeWidth") == "2.5px"
+    assert max(map(int, re.findall(r"\d+", stage.evaluate(colour, "backgroundColor"))[:3])) < 50
+
+
+def test_who_draws_with_the_keyboard_sees_how(visit: OpenPage) -> None:
+    page = visit()
+    help_text = page.locator("#pad-help")
+    box = help_text.bounding_box()
+    assert box is not None
+    assert box["height"] <= 1
+    page.locator("#pad").focus()
+    page.keyboard.press("ArrowLeft")
+    box = help_text.bounding_box()
+    assert box is not None
+    assert box["height"] > 20
+
+
 def test_two_visitors_teach_networks_of_their_own(visit: OpenPage) -> None:
     one, other = settled(drawn_two(visit)), settled(drawn_two(visit))
     one.select_option("#label", "7")

@@ -11,6 +11,7 @@ let waiting = null, busy = false, settled = 0;
 /** Think about what `body()` gives. Only the newest question waits while another is under way. */
 export function think(body) {
   waiting = { body, digit: state.digit, asked: performance.now() };
+  if (state.about) showAnswer();
   if (!busy) withMessage(work)();
 }
 async function work() {
@@ -209,7 +210,10 @@ function showInput() {
 
 function showAnswer() {
   const { thought } = state;
-  if (!thought) return $("answer").replaceChildren(el("span", { class: "quiet" }, "No digit yet."));
+  if (!thought) {
+    const drawn = state.strokes.length || state.backdrop;
+    return $("answer").replaceChildren(el("span", { class: "quiet" }, drawn ? "Not read yet." : "No digit yet."));
+  }
   const order = [...thought.probabilities.keys()].sort((a, b) => thought.probabilities[b] - thought.probabilities[a]);
   const answer = [el("b", {}, nameOf(thought.digit)), ` ${percent(thought.confidence)}`];
   if (thought.unsure) {
@@ -227,7 +231,7 @@ function showLegend(current) {
   const [more, less, width] = current
     ? ["wants more", "wants less", "arrows and lines: how much, each layer to its own largest"]
     : ["pushes up", "pushes down", "width: weight × activation"];
-  $("legend").replaceChildren(key("lamp", "activation"), key("more", more), key("less", less), el("li", {}, width));
+  $("legend").replaceChildren(key("lamp", "activation"), key("more", more), key("less", less), el("li", {}, width), el("li", {}, "a circle is a neuron, a column a layer"));
 }
 
 network.addEventListener("click", withMessage((event) => pick(event.target.closest(".neuron"))));
