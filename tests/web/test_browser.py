@@ -21,7 +21,7 @@ from tests.demo import DIGITS, FLAGS, Served, draw, find_chromium, served
 from tests.golden.demo_picture import PATH, RECORDING, STEPS, WIDTH
 from tests.pictures import enlarged, png
 
-SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+SIZES = {"phone": (390, 844), "laptop": (1280, 720), "desktop": (1440, 900), "projector": (1920, 1080)}
 
 expect.set_options(timeout=20_000)  # a busy machine takes time; what is there at once is not waited for
 
@@ -63,6 +63,8 @@ def visit(browser: Browser, demo: Served) -> Iterator[OpenPage]:
         page.on("request", lambda request: addresses.append(request.url))
         page.goto(at.url)
         expect(page.locator("#about")).to_contain_text("weights and biases")
+        expect(page.locator("#answer b").first).to_be_visible()  # of the digit that one is met with
+        page.click("#clear")
         return page
 
     yield opened
@@ -240,6 +242,19 @@ def test_a_pad_that_is_cleared_while_it_is_asked_about_asks_nothing_more(visit: 
     expect(page.locator("#answer")).to_have_text("No digit yet.")
 
 
+def test_one_is_met_with_a_digit_that_can_be_explained_or_drawn_over(visit: OpenPage) -> None:
+    page = visit()
+    expect(page.locator("#answer")).to_have_text("No digit yet.")
+    page.reload()
+    reads(page, 2)
+    expect(page.locator("#source")).to_contain_text("Test image 1, labelled 2.")
+    page.click("#next")
+    expect(page.locator("#story .count")).to_have_text("Step 1 of 5")
+    draw(page, DIGITS[1])
+    reads(page, 1)
+    expect(page.locator("#source")).not_to_contain_text("Test image")
+
+
 def test_who_comes_while_others_are_being_read_waits_and_is_read_then(visit: OpenPage) -> None:
     page, busy = visit(expected="503"), [True, True]
 
@@ -351,7 +366,7 @@ def test_a_test_digit_comes_with_what_was_meant(visit: OpenPage) -> None:
     expect(page.locator("#answer b")).to_be_visible()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ["phone", "desktop"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_phone_and_desktop_light_and_dark(
     visit: OpenPage, tmp_path: Path, size: str, scheme: str
@@ -370,6 +385,21 @@ def test_the_page_fits_phone_and_desktop_light_and_dark(
     assert pad is not None
     assert (stage["x"] > pad["x"] + pad["width"]) == (size == "desktop")
     assert pad["width"] > 240
+
+
+@pytest.mark.parametrize("size", ["laptop", "desktop", "projector"])
+def test_the_picture_and_its_words_are_seen_together_without_scrolling(visit: OpenPage, size: str) -> None:
+    page = drawn_two(visit, size=size)
+    for number in range(1, 6):
+        page.click("#next")
+        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
+        page.evaluate("scrollTo(0, 0)")  # to click on a button that moves, Playwright may have scrolled
+        for seen in ("#pad", "#answer", "#stage", "#next", "#story"):
+            box = page.locator(seen).bounding_box()
+            assert box is not None
+            assert box["y"] >= 0, (number, seen)
+            assert box["x"] + box["width"] <= SIZES[size][0], (number, seen)
+            assert box["y"] + box["height"] <= SIZES[size][1], (number, seen)
 
 
 def test_every_control_has_a_name_and_every_id_is_one_of_a_kind(visit: OpenPage) -> None:
@@ -519,7 +549,7 @@ def test_two_visitors_train_two_networks(visit: OpenPage) -> None:
         expect(page.locator("#learn-layers tr")).to_have_count(layers)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ["phone", "desktop"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_view_of_learning_fits_phone_and_desktop(visit: OpenPage, tmp_path: Path, size: str, scheme: str) -> None:
     page = visit(size, color_scheme=scheme)

@@ -5,13 +5,13 @@ import { judge, learn, reset, showTeaching } from "./fine_tune.js";
 import { $, ask, el, withMessage } from "./helpers.js";
 import { prepareLearning } from "./learn.js";
 import { show, stage } from "./network.js";
-import { clear, openPicture, randomDigit, showPad, undo } from "./pad.js";
+import { FIRST, clear, openPicture, showPad, showTestDigit, undo } from "./pad.js";
 import { state } from "./state.js";
 
 $("undo").addEventListener("click", undo);
 $("clear").addEventListener("click", clear);
 $("brush").addEventListener("input", showPad);
-$("random").addEventListener("click", withMessage(randomDigit));
+$("random").addEventListener("click", withMessage(() => showTestDigit()));
 $("open").addEventListener("click", () => $("file").click());
 $("file").addEventListener("change", withMessage(async () => {
   const [file] = $("file").files;
@@ -61,4 +61,5 @@ withMessage(async () => {
   show();
   prepareLearning();
   new ResizeObserver(show).observe(stage);
+  await showTestDigit(FIRST);
 })();

@@ -138,8 +138,11 @@ export function clear() {
   nothing();
 }
 
-export async function randomDigit() {
-  const drawn = await ask("draw");
+export const FIRST = 1; // the test image that a visitor is met with; of MNIST it is a 2, as in the video
+
+export async function showTestDigit(index = null) {
+  const drawn = await ask("draw", index === null ? {} : { index });
+  if (index !== null && (state.strokes.length || state.backdrop)) return; // the visitor was faster
   fresh();
   state.meant = drawn.label;
   state.backdrop = inkOf(fromBase64(drawn.pixels));
