@@ -18,7 +18,7 @@ from mnistnet.data.registry import MNIST
 from mnistnet.errors import DivergedError
 from mnistnet.training.process_pool import one_blas_thread
 from mnistnet.web import live_training
-from mnistnet.web.live_training import LiveTraining, Twist
+from mnistnet.web.live_training import Twist
 
 PAGE = ROOT / "docs" / "lesson.md"
 SEEDS = range(5)
@@ -29,18 +29,19 @@ VIDEO: dict[str, Any] = {
     "optimizer": {"name": "sgd"},
     "learning_rate": 3.0,
     "batch_size": 100,
-    "schedule": {"name": "constant"},
-    "weight_decay": 0.0,
-    "validation": 0,
+    **live_training.PLAIN,
 }
 
 
 class Trial(NamedTuple):
-    """A row of an experiment: what it is called, what is different from the video's preset, and for how long."""
+    """A row of an experiment: what it is called, what is different from the video's preset, and for how long.
+
+    `epochs` is None where only `seconds` end it.
+    """
 
     name: str
     settings: dict[str, Any]
-    epochs: float
+    epochs: int | None
     twist: Twist = Twist()
     seconds: float = 60.0
 
@@ -49,8 +50,8 @@ EXPERIMENTS: dict[str, tuple[Trial, ...]] = {
     "rate": tuple(Trial(f"{rate:g}", {"learning_rate": rate}, 1) for rate in (0.03, 0.3, 3.0, 30.0, 300.0)),
     "zero": (Trial("random", {}, 3), Trial("all zero", {}, 3, Twist(zero_start=True))),
     "batch": (
-        *(Trial(f"{size}", {"batch_size": size}, 1e9, seconds=1.0) for size in (1, 10, 100, 1000)),
-        Trial("all 58,000", {"batch_size": "all"}, 1e9, seconds=1.0),
+        *(Trial(f"{size}", {"batch_size": size}, None, seconds=1.0) for size in (1, 10, 100, 1000)),
+        Trial("all 58,000", {"batch_size": "all"}, None, seconds=1.0),
     ),
     "labels": (Trial("as they are", {}, 10), Trial("a tenth at random", {}, 10, Twist(wrong_labels=0.1))),
     "depth": tuple(
@@ -94,14 +95,10 @@ def _accuracy(trial: Trial, seed: int, parts: tuple[Examples, Examples]) -> tupl
     config = configs.from_mapping({**VIDEO, **trial.settings, "seed": seed})
     live = live_training.of(parts, config, "all", trial.twist)
     try:
-        live.advance(trial.seconds, _steps(live, trial.epochs))
+        live.advance(trial.seconds, trial.epochs and trial.epochs * live.steps_an_epoch)
         return live.report()["held_out_accuracy"], live.steps
     except DivergedError:
         return None, live.steps
-
-
-def _steps(live: LiveTraining, epochs: float) -> int:
-    return round(min(epochs, 1e6) * live.steps_an_epoch)
 
 
 if __name__ == "__main__":

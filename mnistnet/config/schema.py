@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 
 from mnistnet.data.augment import Ciresan2010, Default, Simard2003
 from mnistnet.nn.schedules import Constant, Cosine, OneCycle, Step
+from mnistnet.util.arrays import SMALLEST_NORMAL
 
-SMALLEST = 1.2e-38  # what is smaller would be less than float32 holds with all its digits, or zero
 Share = Annotated[float, Meta(ge=0, lt=1)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Velocity = Annotated[Share, Meta(description="how much of the last step's velocity `v` is kept")]
@@ -39,7 +39,8 @@ class Adam(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     beta1: Annotated[Share, Meta(description="how much of the gradient's running mean is kept in each step")] = 0.9
     beta2: Annotated[Share, Meta(description="how much of its square's running mean is kept")] = 0.999
     epsilon: Annotated[
-        float, Meta(ge=SMALLEST, le=1, description="added to the root of that, so that nothing is divided by zero")
+        float,
+        Meta(ge=SMALLEST_NORMAL, le=1, description="added to the root of that, so that nothing is divided by zero"),
     ] = 1e-8
 
 
@@ -86,7 +87,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Sgd | Momentum | Nesterov | Adam, Meta(description="how a gradient becomes a step: a word, or `name` and keys")
     ] = Adam()
     learning_rate: Annotated[
-        float, Meta(ge=SMALLEST, le=1e9, description="the size of the step; the schedule multiplies it")
+        float, Meta(ge=SMALLEST_NORMAL, le=1e9, description="the size of the step; the schedule multiplies it")
     ] = 0.015
     schedule: Annotated[
         Constant | Step | Cosine | OneCycle,

@@ -176,11 +176,8 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _stretch(trajectory: Trajectory) -> tuple[int, float, float]:
-    return len(trajectory.stretch) - 1, *trajectory.stretch_lengths
-
-
 def _trajectory_as_json(trajectory: Trajectory, angle: Angle, path: Array | None) -> dict[str, Any]:
+    walked, distance = trajectory.stretch_lengths
     return {
         "name": trajectory.entry.name,
         "config": configs.to_mapping(trajectory.entry.config),
@@ -194,7 +191,7 @@ def _trajectory_as_json(trajectory: Trajectory, angle: Angle, path: Array | None
         "diverged": trajectory.diverged,
         "walked": trajectory.path_length,
         "distance": trajectory.displacement,
-        "stretch": dict(zip(("steps", "walked", "distance"), _stretch(trajectory), strict=True)),
+        "stretch": {"steps": len(trajectory.stretch) - 1, "walked": walked, "distance": distance},
         "angle": asdict(angle),
         "looks": [asdict(snapshot) for snapshot in trajectory.snapshots],
         "path": None

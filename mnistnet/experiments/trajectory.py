@@ -240,7 +240,9 @@ class _Recorder:
         if not (length < inf and cost < inf):
             raise DivergedError("cost or weights are no longer finite numbers")
         if share >= MIDDLE and len(self._stretch) < self._stretch_points:
-            self._stretch += [self._here.copy()] * (not self._stretch) + [parameters.copy()]
+            if not self._stretch:
+                self._stretch.append(self._here.copy())
+            self._stretch.append(parameters.copy())
         self._here[...] = parameters
         self._steps, self._seconds = self._steps + 1, seconds
         self._path_length += length

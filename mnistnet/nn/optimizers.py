@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mnistnet.util.arrays import Array, ignore_fp_errors
+from mnistnet.util.arrays import SMALLEST_NORMAL, Array, ignore_fp_errors
 
 BLOCK = 131_072  # numbers; measured against 4,096 ... all at once, see docs/experiments.md
 
-TINY, SMALLEST_NORMAL = 1e-30, 1.2e-38
+TINY = 1e-30
 FLUSH_EVERY = 64  # steps; a moment needs more than that from TINY down to what is slow
 
 Block = tuple[bool, list[Array], list[Array]]

@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from math import ceil
 from pathlib import Path
 
 LENGTH = struct.Struct("<cQ")
@@ -66,7 +65,7 @@ def call(work: Callable[[], bytes], refused: type[Exception], seconds: int, mega
 def _limit(seconds: int, megabytes: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * os.sysconf("SC_PAGE_SIZE") + (megabytes << 20)
-    for what, limit in ((resource.RLIMIT_AS, most), (resource.RLIMIT_CPU, ceil(seconds)), (resource.RLIMIT_CORE, 0)):
+    for what, limit in ((resource.RLIMIT_AS, most), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(what)
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(what, (limit, limit))

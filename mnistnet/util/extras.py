@@ -12,7 +12,7 @@ def install_command(extra: str) -> str:
     python = Path(sys.executable)
     here = Path.cwd()
     shown = python.relative_to(here) if python.is_relative_to(here) else python
+    what = [f"mnistnet[{extra}]"]
     if (_ROOT / "pyproject.toml").is_file():
-        root = "." if here == _ROOT else str(_ROOT)
-        return f"{shlex.quote(str(shown))} -m pip install -e {shlex.quote(f'{root}[{extra}]')}"
-    return f"{shlex.quote(str(shown))} -m pip install {shlex.quote(f'mnistnet[{extra}]')}"
+        what = ["-e", f"{'.' if here == _ROOT else _ROOT}[{extra}]"]
+    return shlex.join([str(shown), "-m", "pip", "install", *what])

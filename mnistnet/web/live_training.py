@@ -39,6 +39,9 @@ MAX_PARAMETERS = 300_000
 BYTES = 8 << 20  # what a training takes, reckoned generously
 WINDOW = 2000  # images that the training accuracy is over
 
+PLAIN = {"schedule": {"name": "constant"}, "weight_decay": 0.0, "validation": 0}
+"""What a config here has besides the visitor's settings: nothing that would have to be explained first."""
+
 Indices = npt.NDArray[np.intp]
 
 

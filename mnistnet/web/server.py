@@ -189,10 +189,8 @@ class Api:
                 "optimizer": {"name": message.optimizer},
                 "learning_rate": message.learning_rate,
                 "batch_size": message.batch_size,
-                "schedule": {"name": "constant"},
-                "weight_decay": 0.0,
-                "validation": 0,
                 "seed": message.seed,
+                **live_training.PLAIN,
             },
             source="this training",
         )

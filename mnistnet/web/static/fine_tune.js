@@ -2,7 +2,7 @@
 
 import { tipped } from "./backward.js";
 import { $, ask, el, percent, short, svg } from "./helpers.js";
-import { show, thinkAgain } from "./network.js";
+import { switchTo, thinkAgain } from "./network.js";
 import { copy, label, nameOf, state } from "./state.js";
 
 const rate = () => 10 ** Number($("rate").value);
@@ -37,16 +37,7 @@ export async function learn(at_random) {
 }
 
 /** Forget what was taught: back to the network as it was. */
-function forget() {
-  state.session = null;
-  state.lessons = [];
-  if (state.about !== state.original) { // the network that was trained here is gone, too
-    Object.assign(state, { about: state.original, wish: null, step: -1, picked: null, thought: null });
-    document.dispatchEvent(new Event("adopted"));
-    show();
-  }
-  thinkAgain();
-}
+const forget = () => switchTo(state.original, null);
 export async function reset() {
   const { session } = state;
   forget();

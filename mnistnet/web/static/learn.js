@@ -1,7 +1,7 @@
 // Learn: a training from random weights, taken step by step by the server and drawn here after every answer.
 
 import { $, SIDE, ask, el, fromBase64, largest, percent, short, svg, withMessage } from "./helpers.js";
-import { show, thinkAgain } from "./network.js";
+import { switchTo } from "./network.js";
 import { nameOf, state } from "./state.js";
 
 const SETTINGS = ["hidden", "activation", "loss", "optimizer", "learning_rate", "batch_size", "seed", "images"];
@@ -19,7 +19,9 @@ const TWISTS = {
 const MOMENT = 25; // milliseconds of training between two pictures
 const MAX_POINTS = 600;
 
-const run = { training: null, playing: false, busy: false, report: null, costs: [], accuracies: [], began: 0, pictures: 0, sent: null };
+const run = { training: null, playing: false, busy: false, report: null, costs: [], accuracies: [] };
+
+const rate = () => Number($("learn-learning_rate").value) * ($("learn-twist").value === "fast" ? 100 : 1);
 
 function settings() {
   const value = (name) => $(`learn-${name}`).value;
@@ -27,7 +29,7 @@ function settings() {
   const twist = value("twist"), batch = value("batch_size"), images = value("images");
   return {
     hidden, activation: value("activation"), loss: value("loss"), optimizer: value("optimizer"),
-    learning_rate: Number(value("learning_rate")) * (twist === "fast" ? 100 : 1),
+    learning_rate: rate(),
     batch_size: batch === "all" ? "all" : Number(batch), seed: Number(value("seed")) || 0,
     images: images === "all" ? "all" : Number(images),
     zero_start: twist === "zero", shuffle: twist !== "sorted", wrong_labels: twist === "wrong" ? 0.1 : 0,
@@ -50,8 +52,7 @@ export async function advance(more) {
   run.busy = true;
   try {
     if (!run.training) await startOver();
-    const rate = Number($("learn-learning_rate").value) * ($("learn-twist").value === "fast" ? 100 : 1);
-    take(await ask("advance", { training: run.training, learning_rate: rate, pixels: state.pixels, ...more }));
+    take(await ask("advance", { training: run.training, learning_rate: rate(), pixels: state.pixels, ...more }));
   } catch (error) {
     pause();
     throw error;
@@ -78,11 +79,8 @@ export async function play() {
   if (run.playing) return pause();
   run.playing = true;
   $("learn-play").textContent = "Pause";
-  run.began = performance.now();
-  run.pictures = 0;
   while (run.playing) {
     await advance({ milliseconds: MOMENT });
-    run.pictures += 1;
     await new Promise(requestAnimationFrame);
   }
 }
@@ -91,17 +89,16 @@ export async function play() {
 function take(report) {
   run.report = report;
   run.costs.push(...report.costs);
-  run.accuracies.push([report.step, report.train_accuracy, report.held_out_accuracy, report.seconds]);
+  run.accuracies.push([report.step, report.train_accuracy, report.held_out_accuracy]);
   for (const kept of ["costs", "accuracies"]) {
     while (run[kept].length > MAX_POINTS) run[kept] = run[kept].filter((_, i) => i % 2 || i === run[kept].length - 1);
   }
-  performance.mark("learned", { detail: report.step });
   showLearning();
 }
 
 export function showLearning() {
   const { report } = run;
-  for (const name of ["step", "epoch", "adopt", "save"]) $(`learn-${name}`).disabled = name !== "step" && name !== "epoch" && !report;
+  $("learn-adopt").disabled = $("learn-save").disabled = !report;
   $("learn-lesson").textContent = TWISTS[$("learn-twist").value]?.[1] ?? "";
   if (!report) return;
   const speed = report.seconds ? Math.round(report.step / report.seconds).toLocaleString("en") : "–";
@@ -200,11 +197,8 @@ function layerRow({ weights, gradients, silent }, number, all) {
 export async function adopt() {
   pause();
   const { session, ...about } = await ask("adopt", { training: run.training });
-  Object.assign(state, { session, about, lessons: [], wish: null, step: -1, picked: null, thought: null });
   setView("think");
-  document.dispatchEvent(new Event("adopted"));
-  thinkAgain();
-  show();
+  switchTo(about, session);
 }
 export async function save() {
   const { checkpoint } = await ask("save", { training: run.training });
@@ -253,5 +247,3 @@ export function prepareLearning() {
   openAddress();
   showLearning();
 }
-/** How the last play went, for those who measure: pictures a second, steps. */
-export const played = () => ({ pictures: run.pictures, seconds: (performance.now() - run.began) / 1000, step: run.report?.step ?? 0 });

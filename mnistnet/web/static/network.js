@@ -51,6 +51,16 @@ async function settle() {
 export function thinkAgain() {
   if (state.pixels) think(() => ({ pixels: state.pixels }));
 }
+/** From now on ask this network: `session` names a visitor's own, null is the server's. */
+export function switchTo(about, session) {
+  Object.assign(state, { session, lessons: [] });
+  if (state.about !== about) {
+    Object.assign(state, { about, wish: null, step: -1, picked: null, thought: null });
+    document.dispatchEvent(new Event("adopted"));
+    show();
+  }
+  thinkAgain();
+}
 
 export const stage = $("stage"), network = $("network"), input = $("input");
 export let nodes = null; // what stands on the stage: built anew when its size or the number of neurons changes
