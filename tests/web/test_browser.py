@@ -537,6 +537,17 @@ def test_the_address_opens_the_page_at_a_point_of_a_lesson(visit: OpenPage, demo
     expect(page.locator("#learn-where")).to_contain_text("Step 1, ")
 
 
+def test_play_goes_on_where_the_address_has_opened_the_view(visit: OpenPage, demo: Served) -> None:
+    page = visit()
+    page.goto(f"{demo.url}#learn/3blue1brown")
+    page.reload()
+    page.click("#learn-play")
+    expect(page.locator("#learn-where")).to_contain_text("epoch 3.")
+    expect(page.locator("#learn-play")).to_have_text("Pause")
+    page.click("#learn-play")
+    expect(page.locator("#learn-play")).to_have_text("Play")
+
+
 def test_two_visitors_train_two_networks(visit: OpenPage) -> None:
     pages = [visit(), visit()]
     for page, hidden in zip(pages, ("20", "8, 8"), strict=True):

@@ -37,13 +37,16 @@ function settings() {
 }
 
 /** Begin anew, from the first weights. */
-export async function startOver() {
-  pause();
+async function begin() {
   if (run.training) ask("leave", { training: run.training }).catch(() => {});
   Object.assign(run, { training: null, report: null, costs: [], accuracies: [] });
   const begun = await ask("begin", settings());
   run.training = begun.training;
   take(begun);
+}
+function startOver() {
+  pause();
+  return begin();
 }
 
 /** Let the training go on, by `steps` or for `milliseconds`, and draw what it has come to. */
@@ -51,7 +54,7 @@ export async function advance(more) {
   if (run.busy) return;
   run.busy = true;
   try {
-    if (!run.training) await startOver();
+    if (!run.training) await begin();
     take(await ask("advance", { training: run.training, learning_rate: rate(), pixels: state.pixels, ...more }));
   } catch (error) {
     pause();
