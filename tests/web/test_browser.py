@@ -542,7 +542,7 @@ def test_play_goes_on_where_the_address_has_opened_the_view(visit: OpenPage, dem
     page.goto(f"{demo.url}#learn/3blue1brown")
     page.reload()
     page.click("#learn-play")
-    expect(page.locator("#learn-where")).to_contain_text("epoch 3.")
+    expect(page.locator("#learn-where")).to_contain_text(re.compile(r"epoch ([3-9]|\d\d+)\."))
     expect(page.locator("#learn-play")).to_have_text("Pause")
     page.click("#learn-play")
     expect(page.locator("#learn-play")).to_have_text("Play")
