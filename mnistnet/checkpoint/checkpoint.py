@@ -191,11 +191,17 @@ def load(path: Path, *, training: bool = False) -> Checkpoint:
             what = "is a directory" if path.is_dir() else "is a device or a pipe"
             raise CheckpointError(f"{path}: cannot be read: {what}; expected a checkpoint file")
         with path.open("rb") as stream:
-            return _load(npz.Reader(stream), training)
+            return read(stream, str(path), training=training)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {reason(error)}") from None
+
+
+def read(stream: BinaryIO, name: str, *, training: bool = False) -> Checkpoint:
+    """Read a checkpoint from an open file, or from memory. Raises CheckpointError, naming `name`, and OSError."""
+    try:
+        return _load(npz.Reader(stream), training)
     except (FormatError, ConfigError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint that can be used: {printable(str(error))}") from None
+        raise CheckpointError(f"{name}: not a checkpoint that can be used: {printable(str(error))}") from None
 
 
 def _load(file: npz.Reader, training: bool) -> Checkpoint:

@@ -15,7 +15,7 @@ from mnistnet.data.datasets import WHITE, Examples
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array, ignore_fp_errors
 
-GRID = 25  # points along each side
+GRID = 25  # points along each side, as a rule
 SHAPE = np.array([1.25, 1])  # width and height of what is surveyed
 MARGIN = 0.1  # of the paths' extent, left free on each side
 BLOCK = 16_384  # parameters that are looked at together
@@ -73,20 +73,37 @@ def _blocks(points: Array, centre: Array) -> Iterator[Array]:
         yield points[:, start : start + BLOCK] - centre[start : start + BLOCK]
 
 
+def stretch_in_plane(stretch: Array) -> Array:
+    """Return consecutive parameters, shape (steps + 1, parameters), from the first on in the plane of longest steps.
+
+    In the plane of most motion over a whole training, single steps in thousands of dimensions would hardly be seen.
+    """
+    if len(stretch) < 3:  # one step spans no plane
+        return np.stack([np.linalg.norm(stretch - stretch[0], axis=1), np.zeros(len(stretch))], axis=1)
+    points: Array = (stretch - stretch[0]) @ fit_plane([np.diff(stretch, axis=0)]).axes.T
+    return points
+
+
 @ignore_fp_errors
-def survey(network: Network, plane: Plane, images: Examples, on_progress: Callable[[float], object]) -> LossSurface:
+def survey(
+    network: Network,
+    plane: Plane,
+    images: Examples,
+    on_progress: Callable[[float], object] = lambda share: None,
+    grid: int = GRID,
+) -> LossSurface:
     """Return the cost of some images on a grid that has all paths in it. The network's parameters are overwritten."""
     points = np.concatenate(plane.paths)
     low, high = points.min(axis=0), points.max(axis=0)
     height = max(*((high - low) / SHAPE), 1e-3) * (1 + 2 * MARGIN)
     half = height * SHAPE / 2
-    x, y = np.linspace((low + high) / 2 - half, (low + high) / 2 + half, GRID).T
+    x, y = np.linspace((low + high) / 2 - half, (low + high) / 2 + half, grid).T
     inputs = np.divide(images.images, WHITE, dtype=network.dtype)
     targets = np.eye(network.layer_sizes[-1], dtype=network.dtype)[images.labels]
-    trace, costs = network.forward_cache(len(images)), np.empty((GRID, GRID))
-    for i, j in np.ndindex(GRID, GRID):
+    trace, costs = network.forward_cache(len(images)), np.empty((grid, grid))
+    for i, j in np.ndindex(grid, grid):
         network.parameters[...] = plane.centre + x[j] * plane.axes[0] + y[i] * plane.axes[1]
         logits = network.forward(inputs, trace).logits
         costs[i, j] = network.loss.costs(logits, targets).mean(dtype=np.float64)
-        on_progress((i * GRID + j + 1) / GRID**2)
+        on_progress((i * grid + j + 1) / grid**2)
     return LossSurface(plane, x, y, costs, len(images))

@@ -17,7 +17,8 @@ class Subject:
     """One example's backward pass, and what it takes to tell of it.
 
     - `source`: what the picture is, as a sentence begins. `known`: whether its label is known, or the network's guess.
-    - `untrained`: whether the network has its first, random weights. `names`: of the classes.
+    - `untrained`: whether the network has its first, random weights; `untrained_by`: where to get one that has.
+    - `names`: of the classes.
     - `shape`: the image's rows and columns. `top`: how many rows tables of large layers have.
     """
 
@@ -28,6 +29,7 @@ class Subject:
     shape: tuple[int, int]
     known: bool = True
     untrained: bool = False
+    untrained_by: str = "--untrained"
     top: int = 5
 
     @property

@@ -1,7 +1,7 @@
 """The report of `mnistnet explain`: the video's story over one digit in six sections, as data.
 
 Every sentence of the story is written here and nowhere else. The terminal and a notebook show the sections; the figure
-takes their sentences; the page of `mnistnet demo` shows the backward pass, sections 2 to 4, step by step.
+takes their sentences; the page of `mnistnet demo` shows sections 2 to 6 step by step.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,6 +25,7 @@ MAX_LAYERS = 6  # of a deeper network the last ones are shown
 ROWS_A_LAYER = 3
 SAME_WAY, AGAINST, GOOD_GUESS = 60, 100, 45  # degrees
 ONE_SIDED = 0.9
+TERMS = 3  # of a weighted sum that are spelled out
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def report(subject: Subject, explanation: Explanation) -> Report:
         ("What the output layer wishes", output_wishes(subject)),
         (title_of_three_ways(subject), three_ways(subject)),
         ("All wishes added up, and passed back", passed_back(subject)),
-        ("Which weights and biases matter most", most_sensitive(subject, explanation.sensitivities)),
+        (LAST_STEPS[0], most_sensitive(subject, explanation.sensitivities)),
         ("Only this example, or all of them", only_this_one(subject, explanation.averages)),
     ]
     sections = (Section(f"{number}. {title}", tuple(blocks)) for number, (title, blocks) in enumerate(parts, 1))
@@ -81,6 +82,10 @@ def step_titles(layers: int) -> list[str]:
     ]
 
 
+LAST_STEPS = ("Which weights and biases matter most", "The average over all examples", "Mini-batches")
+"""The titles of the steps that follow the backward pass."""
+
+
 def backward_steps(subject: Subject) -> list[Section]:
     """Return the backward pass step by step: section 2, section 3, and section 4 layer by layer."""
     steps: list[list[Block]] = [
@@ -93,6 +98,12 @@ def backward_steps(subject: Subject) -> list[Section]:
     steps.append([Paragraph(about_first_weights(subject))])
     titles = step_titles(subject.output)
     return [Section(title, tuple(blocks)) for title, blocks in zip(titles, steps, strict=True)]
+
+
+def last_steps(subject: Subject, felt: Sensitivities, averages: BatchGradient) -> list[Section]:
+    """Return what follows the backward pass, step by step: section 5, and section 6 in two parts."""
+    parts = most_sensitive(subject, felt), the_average(subject, averages), mini_batches(subject, averages)
+    return [Section(title, tuple(blocks)) for title, blocks in zip(LAST_STEPS, parts, strict=True)]
 
 
 # 1. The example
@@ -188,7 +199,7 @@ def output_wishes(subject: Subject) -> Iterator[Block]:
     if example.cost < NEAR**2:
         yield Paragraph(
             "This network already reads this digit well, so all numbers that follow are tiny. For large ones, explain "
-            "a digit that it misreads, or a network that has not been trained yet (--untrained)."
+            f"a digit that it misreads, or a network that has not been trained yet ({subject.untrained_by})."
         )
 
 
@@ -216,6 +227,7 @@ def three_ways(subject: Subject) -> Iterator[Block]:
     """Section 3: three ways to give one neuron what it wishes."""
     ways = subject.three_ways
     yield Paragraph(f"{_names(subject)} {about_sum(subject)}")
+    yield Paragraph(about_wish_for_sum(subject))
     if ways.bias_nudge == 0:
         return
     yield Item(f"(a) {_direction(subject).capitalize()} its bias: {short(ways.bias_nudge, '+')}.")
@@ -247,14 +259,37 @@ def _names(subject: Subject) -> str:
 
 
 def about_sum(subject: Subject) -> str:
+    """Spell out a neuron's weighted sum, and what its function makes of it."""
+    ways, example = subject.three_ways, subject.example
+    terms = ways.weights * ways.behind
+    bias = float(example.network.biases[ways.layer - 1][ways.neuron])
+    chosen = strongest(terms, TERMS)
+    spelled = " + ".join(f"({ways.weights[index]:+.2f})({ways.behind[index]:.2f})" for index in chosen)
+    others = len(terms) - len(chosen)
+    rest = f" {_added(terms.sum() - terms[chosen].sum())} from {others:,} more" if others else ""
+    times = "its pixel" if ways.layer == 1 else f"the activation before it, in {subject.layer(ways.layer - 1)}"
+    activation = f"{example.layers[ways.layer - 1].activations[ways.neuron]:.3f}"
+    if ways.layer < subject.output or subject.quadratic:
+        function = "sigmoid" if ways.layer == subject.output else example.network.activation.__name__.lower()
+        result = f"{function}(z) = {activation}"
+    else:
+        result = f"the softmax over all outputs makes {activation} of it"
+    return (
+        f"The activation of {subject.neuron(*_place(subject))} is a function of a weighted sum z: each weight times "
+        f"{times}, plus a bias. z = {spelled}{rest} {_added(bias)} (its bias) = "
+        f"{short(float(terms.sum()) + bias)}, and {result}."
+    )
+
+
+def _added(value: float) -> str:
+    return f"{'-' if value < 0 else '+'} {short(abs(float(value)))}"
+
+
+def about_wish_for_sum(subject: Subject) -> str:
     """Say how a neuron's wish for its activation becomes one for its weighted sum."""
     ways, example = subject.three_ways, subject.example
     own, delta = example.layers[ways.layer - 1], ways.bias_nudge
-    before = "the pixels" if ways.layer == 1 else f"the activations of {subject.layer(ways.layer - 1)}"
-    text = (
-        f"The activation of {subject.neuron(*_place(subject))} is a function of a weighted sum: weights times "
-        f"{before}, plus a bias. "
-    )
+    text = ""
     if ways.layer == subject.output and not subject.quadratic:
         text += "What it wishes of that sum is the wish above (the slopes of softmax and logarithm cancel)"
     elif ways.layer == subject.output:
@@ -589,6 +624,12 @@ def _by_layer(subject: Subject, felt: Sensitivities) -> Table:
 
 def only_this_one(subject: Subject, averages: BatchGradient) -> Iterator[Block]:
     """Section 6: this example beside the others, and what comes of training on it alone."""
+    yield from the_average(subject, averages)
+    yield from mini_batches(subject, averages)
+
+
+def the_average(subject: Subject, averages: BatchGradient) -> Iterator[Block]:
+    """Say and show what other examples wish, and the average over all."""
     yield Paragraph(about_examples(averages))
     yield _table_of_examples(subject, averages)
     yield Paragraph(f"{_largest_wish(subject, averages)} {about_angles(averages)}")
@@ -603,6 +644,10 @@ def only_this_one(subject: Subject, averages: BatchGradient) -> Iterator[Block]:
         ),
         tuple(Row((name, own.cost, own.length, _degrees(own))) for name, own in rows),
     )
+
+
+def mini_batches(subject: Subject, averages: BatchGradient) -> Iterator[Block]:
+    """Say and show what comes of training on this example alone, and on mini-batches."""
     yield Paragraph(about_fine_tuning(subject, averages))
     called, share = f"called {subject.digit[:8]}", per_cent
     yield Table(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistnet.experiments.compare import MIN_COST, Comparison
-from mnistnet.experiments.loss_surface import LossSurface, fit_plane
+from mnistnet.experiments.loss_surface import LossSurface, stretch_in_plane
 from mnistnet.experiments.trajectory import Trajectory
 from mnistnet.plots import GREY, MARKERS, figure, line_styles
 from mnistnet.util.arrays import Array
@@ -119,17 +119,12 @@ def _paths(axes: "Axes", comparison: Comparison) -> None:
 
 
 def _stretches(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
-    """Draw every step of a stretch of each training, in the plane where its steps are longest.
-
-    In the plane of most motion over all, the steps of thousands of dimensions would hardly be seen. The smallest
-    batches fill the picture; a straight way may lead out of it.
-    """
+    """Draw each step of a stretch of each training. The smallest batches fill it; a straight way may lead out of it."""
     count = max(len(trajectory.stretch) - 1 for trajectory in trajectories)
     smallest, reach = min(trajectory.entry.batch_size for trajectory in trajectories), 0.0
     for trajectory, style in zip(trajectories, line_styles(), strict=False):
         if len(trajectory.stretch) > 2:
-            longest = fit_plane([np.diff(trajectory.stretch, axis=0)]).axes
-            points = (trajectory.stretch - trajectory.stretch[0]) @ longest.T
+            points = stretch_in_plane(trajectory.stretch)
             axes.plot(*points.T, **style | {"linewidth": 0.9, "linestyle": "-"})
             axes.plot(*points[-1], ".", color=style["color"])
             if trajectory.entry.batch_size == smallest:

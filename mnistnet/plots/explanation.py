@@ -119,11 +119,12 @@ def _three_ways(page: Page, subject: Subject) -> None:
     """Draw the three ways to give one neuron what it wishes."""
     ways = subject.three_ways
     page.heading(f"3  {report.title_of_three_ways(subject)}")
+    page.paragraph(report.about_sum(subject))
     top = page.y
     left = MARGIN
     page.write(left, page.y + 0.08, "(a) the bias", weight="bold", size=9.5)
     page.y += 0.25
-    page.paragraph(report.about_sum(subject), left, 2.45)
+    page.paragraph(report.about_wish_for_sum(subject), left, 2.45)
     if ways.bias_nudge:
         _reach_of_each_way(page, subject, left)
     bottom = page.y

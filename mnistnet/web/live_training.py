@@ -6,7 +6,7 @@ prepare many batches ahead is left out, so that thirty trainings fit into the me
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -63,10 +63,11 @@ class LiveTraining:
     def __init__(self, config: Config, train: Examples, held_out: Examples, twist: Twist) -> None:
         self.config, self.learning_rate, self.lock = config, config.learning_rate, threading.Lock()
         self._train, self._held_out, self._twist = _with_wrong_labels(train, config, twist), held_out, twist
+        self.on_step: Callable[[Array], object] = lambda parameters: None  # called with the weights after each step
         self.state = start(config)
         if twist.zero_start:
             self.state.network.parameters[...] = 0
-        self._size = batch_size(config, len(train))
+        self.batch_size = batch_size(config, len(train))
         self._targets = np.eye(config.layer_sizes[-1], dtype=np.float32)
         self._buffers: dict[int, tuple[Array, ForwardCache, Gradients]] = {}
         self._part = np.zeros_like(self.state.gradient)
@@ -78,7 +79,7 @@ class LiveTraining:
     @property
     def steps_an_epoch(self) -> int:
         """How many steps it takes to learn from all images once."""
-        return -(-len(self._train) // self._size)
+        return -(-len(self._train) // self.batch_size)
 
     def advance(self, seconds: float, steps: int | None = None) -> None:
         """Take steps for so long, or so many if that is less. Raises DivergedError."""
@@ -108,16 +109,25 @@ class LiveTraining:
         checkpoints.write(stream, kept)
         return stream.getvalue()
 
+    def scores(self) -> dict[str, Any]:
+        """Return the accuracy over the last images that it learned from, and how it reads the held-out ones."""
+        scores = evaluate(self.state.network, self._held_out)
+        seen, right = (sum(pair[i] for pair in self._right) for i in (0, 1))
+        return {
+            "train_accuracy": right / seen if seen else None,
+            "held_out_accuracy": scores.accuracy,
+            "held_out_cost": scores.loss,
+            "confusion": scores.confusion.tolist(),
+        }
+
     def report(self) -> dict[str, Any]:
         """Return what the page draws: figures, first weights, histograms, the confusion matrix. Raises DivergedError.
 
         `costs` are means over the steps since the last report, [step, cost] each; the last one is of the last step.
         """
         network = self.state.network
-        scores = evaluate(network, self._held_out)
-        seen, right = (sum(pair[i] for pair in self._right) for i in (0, 1))
         sample = np.divide(self._held_out.images[:SAMPLE], WHITE, dtype=network.dtype)
-        weights = network.weights[0][:SHOWN]
+        silent, weights = silent_neurons(network, sample), network.weights[0][:SHOWN]
         scale = float(np.abs(weights).max()) or 1.0
         costs, self._costs = self._costs, []
         return {
@@ -127,22 +137,30 @@ class LiveTraining:
             "seconds": self.seconds,
             "learning_rate": self.learning_rate,
             "costs": _thinned(costs, self.steps),
-            "train_accuracy": right / seen if seen else None,
-            "held_out_accuracy": scores.accuracy,
-            "held_out_cost": scores.loss,
-            "confusion": scores.confusion.tolist(),
+            **self.scores(),
+            "stuck": self._stuck(silent),
             "first_weights": np.rint(127 * weights / scale).astype(np.int8).tobytes(),
             "first_weights_scale": scale,
             "layers": [
-                {"weights": _histogram(weight), "gradients": _histogram(gradient), "silent": silent}
-                for weight, gradient, silent in zip(
+                {"weights": _histogram(weight), "gradients": _histogram(gradient), "silent": share}
+                for weight, gradient, share in zip(
                     network.weights,
                     parameter_views(network.layer_sizes, self.state.gradient)[0],
-                    [*silent_neurons(network, sample), None],
+                    [*silent, None],
                     strict=True,
                 )
             ],
         }
+
+    def _stuck(self, silent: Sequence[float]) -> str | None:
+        """Say why no step can help any more, if that is so."""
+        dead = [layer for layer, share in enumerate(silent, 1) if share == 1]
+        if not self.steps or not dead:
+            return None
+        return (
+            f"Stuck: all neurons of hidden layer {dead[-1]} are silent, where the slope of their function is about 0, "
+            "so that next to nothing of a nudge gets through. Start over with a lower learning rate."
+        )
 
     def _endless(self) -> Iterator[Indices]:
         """Yield which images each step learns from, epoch after epoch."""
@@ -153,8 +171,8 @@ class LiveTraining:
             order = np.arange(count)
             if self._twist.shuffle:
                 order = generator(self.config.seed, Use.SHUFFLE, epoch).permutation(count)
-            for first in range(0, count, self._size):
-                yield order[first : first + self._size]
+            for first in range(0, count, self.batch_size):
+                yield order[first : first + self.batch_size]
 
     @ignore_fp_errors
     def _step(self, batch: Indices) -> None:
@@ -175,6 +193,7 @@ class LiveTraining:
         if len(batch) > ROWS:
             gradient[...] = self._part
         self.state.optimizer.step(self.learning_rate)
+        self.on_step(network.parameters)
         self.steps += 1
         if not np.isfinite(cost):
             self._diverged()

@@ -50,6 +50,14 @@ class Wish(Message):
     session: Session = None
 
 
+class Average(Message):
+    """What follows the backward pass: which weights matter most to an image, and what all examples wish together."""
+
+    pixels: Pixels
+    label: Small
+    session: Session = None
+
+
 class Judge(Message):
     """How good is the network, at this example and at all?"""
 
@@ -66,20 +74,34 @@ class Learn(Judge, kw_only=True):
     at_random: bool = False
 
 
-class Begin(Message):
-    """Begin a training from random weights. `hidden` are the sizes of its hidden layers."""
+BatchSize = Annotated[int, Meta(ge=1, le=100_000)] | Literal["all"]
+
+
+class Training(Message):
+    """What a training is like. `hidden` are the sizes of its hidden layers."""
 
     hidden: Annotated[tuple[Annotated[int, Meta(ge=1, le=512)], ...], Meta(max_length=4)]
     activation: Literal["sigmoid", "tanh", "relu"]
     loss: Literal["quadratic", "cross_entropy"]
     optimizer: Literal["sgd", "momentum", "nesterov", "adam"]
     learning_rate: LiveRate
-    batch_size: Annotated[int, Meta(ge=1, le=100_000)] | Literal["all"]
     seed: Small = 0
     images: Annotated[int, Meta(ge=100, le=1_000_000)] | Literal["all"] = "all"
     zero_start: bool = False
     shuffle: bool = True
     wrong_labels: Annotated[float, Meta(ge=0, le=1)] = 0.0
+
+
+class Begin(Training, kw_only=True):
+    """Begin a training from random weights."""
+
+    batch_size: BatchSize
+
+
+class Race(Training, kw_only=True):
+    """Begin two or three trainings from the same random weights, side by side."""
+
+    batch_sizes: Annotated[tuple[BatchSize, ...], Meta(min_length=2, max_length=3)]
 
 
 class OfTraining(Message):
@@ -95,6 +117,24 @@ class Advance(OfTraining, kw_only=True):
     steps: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     learning_rate: LiveRate | None = None
     pixels: Pixels | None = None
+
+
+class Together(OfTraining, kw_only=True):
+    """Let trainings that stand side by side go on for some milliseconds, each for its share."""
+
+    milliseconds: Annotated[int, Meta(ge=0, le=1000)] = 100
+    learning_rate: LiveRate | None = None
+
+
+class Survey(OfTraining):
+    """Show the paths of trainings side by side, over contours of the cost."""
+
+
+class Load(Message):
+    """Let the other views ask the network in a checkpoint; `name` is its file's."""
+
+    checkpoint: bytes
+    name: Annotated[str, Meta(max_length=200)] = "from a checkpoint"
 
 
 class Adopt(OfTraining):

@@ -13,21 +13,24 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mnistnet.checkpoint import checkpoint as checkpoints
 from mnistnet.config import loader as configs
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, ImageError, MnistnetError, UsageError
-from mnistnet.explain.report import step_titles
+from mnistnet.explain.report import LAST_STEPS, step_titles
 from mnistnet.inference.classifier import Classifier
-from mnistnet.nn.network import Network
-from mnistnet.web import fine_tune, live_training, messages, views
+from mnistnet.nn.network import Network, parameter_count
+from mnistnet.web import fine_tune, live_training, messages, race, views
 from mnistnet.web.demo_model import DemoModel
 from mnistnet.web.live_training import LiveTraining
+from mnistnet.web.race import Race
 from mnistnet.web.sessions import ForgottenError, Kept, Sessions
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 1 << 20  # bytes
+MAX_BODY, MAX_CHECKPOINT = 1 << 20, 4 << 20  # bytes of a message, and of one with a checkpoint in it
 DECODERS, PATIENCE = 2, 1.0  # pictures decoded at a time, and how many seconds others wait for that
 LIMITS: dict[str, Any] = {  # for waitress, which says what each means
     "threads": 4,
@@ -53,7 +56,7 @@ FILES = {
     "/demo.css": ("demo.css", "text/css"),
     **{
         f"/{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("main", "helpers", "state", "pad", "network", "backward", "fine_tune", "learn")
+        for name in ("main", "helpers", "state", "pad", "network", "backward", "fine_tune", "curves", "learn", "race")
     },
 }
 HEADERS = {
@@ -85,18 +88,24 @@ class Api:
     def __init__(self, exhibit: DemoModel, sessions: Sessions) -> None:
         self._exhibit, self._sessions = exhibit, sessions
         gone = "this training is gone, because others needed its place or nobody asked for it: start over"
-        self._trainings: Kept[LiveTraining] = Kept(gone, live_training.BYTES)
+        self._trainings: Kept[LiveTraining] = Kept(gone, lambda training: live_training.BYTES)
+        self._races: Kept[Race] = Kept(gone, lambda trainings: race.BYTES)
         self._random, self._decoders = np.random.default_rng(), threading.BoundedSemaphore(DECODERS)
         self.calls: dict[str, tuple[type[messages.Message], Callable[[Any], dict[str, Any]]]] = {
             "describe": (messages.Describe, self.describe),
             "draw": (messages.Draw, self.draw),
             "think": (messages.Think, self.think),
             "wish": (messages.Wish, self.wish),
+            "average": (messages.Average, self.average),
             "judge": (messages.Judge, self.judge),
             "learn": (messages.Learn, self.learn),
             "forget": (messages.Forget, self.forget),
             "begin": (messages.Begin, self.begin),
             "advance": (messages.Advance, self.advance),
+            "race": (messages.Race, self.race),
+            "together": (messages.Together, self.together),
+            "survey": (messages.Survey, self.survey),
+            "load": (messages.Load, self.load),
             "adopt": (messages.Adopt, self.adopt),
             "save": (messages.Save, self.save),
             "leave": (messages.Leave, self.leave),
@@ -116,7 +125,7 @@ class Api:
             "labels": list(self._exhibit.classifier.labels),
             "judges": len(self._exhibit.judges),
             "batch": fine_tune.BATCH,
-            "steps": step_titles(len(network.weights)),
+            "steps": [*step_titles(len(network.weights)), *LAST_STEPS],
         }
 
     def draw(self, message: messages.Draw) -> dict[str, Any]:
@@ -154,6 +163,11 @@ class Api:
         classifier = self._classifier(message.session)
         return views.look_back(classifier, _image(message.pixels), message.label, message.neuron)
 
+    def average(self, message: messages.Average) -> dict[str, Any]:
+        """Return the steps that follow the backward pass."""
+        classifier, exhibit = self._classifier(message.session), self._exhibit
+        return views.look_around(classifier, _image(message.pixels), message.label, exhibit.train, exhibit.judges)
+
     def judge(self, message: messages.Judge) -> dict[str, Any]:
         """Return how good the visitor's network is."""
         network = self._sessions.network(message.session)
@@ -179,6 +193,10 @@ class Api:
 
     def begin(self, message: messages.Begin) -> dict[str, Any]:
         """Begin a training."""
+        training = self._training(message, message.batch_size)
+        return {"training": self._trainings.add(training), **self._report(training, None)}
+
+    def _training(self, message: messages.Training, batch_size: int | Literal["all"]) -> LiveTraining:
         exhibit = self._exhibit
         config = configs.from_mapping(
             {
@@ -188,15 +206,14 @@ class Api:
                 "loss": message.loss,
                 "optimizer": {"name": message.optimizer},
                 "learning_rate": message.learning_rate,
-                "batch_size": message.batch_size,
+                "batch_size": batch_size,
                 "seed": message.seed,
                 **live_training.PLAIN,
             },
             source="this training",
         )
         twist = live_training.Twist(message.zero_start, message.shuffle, message.wrong_labels)
-        training = live_training.of(self._parts, config, message.images, twist)
-        return {"training": self._trainings.add(training), **self._report(training, None)}
+        return live_training.of(self._parts, config, message.images, twist)
 
     @cached_property
     def _parts(self) -> tuple[Examples, Examples]:
@@ -211,6 +228,28 @@ class Api:
             training.advance(message.milliseconds / 1000, message.steps)
             return self._report(training, message.pixels)
 
+    def race(self, message: messages.Race) -> dict[str, Any]:
+        """Begin trainings side by side."""
+        sizes = live_training.PIXELS, *message.hidden, len(self._exhibit.classifier.labels)
+        if parameter_count(sizes) > race.MAX_PARAMETERS:
+            raise UsageError(f"side by side, networks may have at most {race.MAX_PARAMETERS:,} weights and biases")
+        trainings = [self._training(message, size) for size in message.batch_sizes]
+        begun = Race(trainings, self._parts[1])
+        return {"training": self._races.add(begun), "trainings": begun.report()}
+
+    def together(self, message: messages.Together) -> dict[str, Any]:
+        """Let trainings side by side go on for a moment."""
+        found = self._races.find(message.training)
+        with found.lock:
+            found.advance(message.milliseconds / 1000, message.learning_rate)
+            return {"trainings": found.report()}
+
+    def survey(self, message: messages.Survey) -> dict[str, Any]:
+        """Return the paths of trainings side by side."""
+        found = self._races.find(message.training)
+        with found.lock:
+            return {**found.survey(), "trainings": found.report()}
+
     def _report(self, training: LiveTraining, pixels: bytes | None) -> dict[str, Any]:
         classifier = self._exhibit.classifier.with_network(training.state.network)
         reading = None if pixels is None else asdict(classifier.predictions(_image(pixels)[None])[0])
@@ -223,6 +262,18 @@ class Api:
             session, name = self._sessions.adopt(training.state.network), f"trained for {training.steps:,} steps"
         return {"session": session, **self._about(name, self._sessions.network(session))}
 
+    def load(self, message: messages.Load) -> dict[str, Any]:
+        """Make the network of a checkpoint the visitor's own."""
+        loaded = checkpoints.read(BytesIO(message.checkpoint), message.name)
+        network, classifier = loaded.network, self._exhibit.classifier
+        if (network.layer_sizes[0], loaded.labels) != (live_training.PIXELS, classifier.labels):
+            raise UsageError(
+                f"{message.name}: expected a network for 28x28 images of {classifier.dataset}, found one of "
+                f"{'-'.join(map(str, network.layer_sizes))} neurons for {loaded.config.dataset}"
+            )
+        session = self._sessions.adopt(network)
+        return {"session": session, **self._about(message.name, self._sessions.network(session))}
+
     def save(self, message: messages.Save) -> dict[str, Any]:
         """Return a training's network as the bytes of a checkpoint."""
         training = self._trainings.find(message.training)
@@ -232,6 +283,7 @@ class Api:
     def leave(self, message: messages.Leave) -> dict[str, Any]:
         """Drop a training."""
         self._trainings.forget(message.training)
+        self._races.forget(message.training)
         return {}
 
 
@@ -241,7 +293,7 @@ def create_app(exhibit: DemoModel, hosts: "Hosts") -> "Flask":
     from werkzeug.exceptions import HTTPException
 
     app = Flask("mnistnet.web", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MAX_CHECKPOINT
     app.url_map.merge_slashes = False
     api = Api(exhibit, Sessions(exhibit.classifier.network))
     folder = resources.files("mnistnet.web") / "static"
@@ -277,6 +329,9 @@ def create_app(exhibit: DemoModel, hosts: "Hosts") -> "Flask":
         if request.mimetype != "application/json":
             raise RefusedError(415, "expected a body of the type application/json")
         kind, reply = api.calls[name]
+        limit = MAX_CHECKPOINT if kind is messages.Load else MAX_BODY
+        if (request.content_length or 0) > limit:
+            raise RefusedError(413, f"at most {limit:,} bytes can be sent")
         try:
             message = msgspec.json.decode(request.get_data(cache=False), type=kind)
         except NOT_A_MESSAGE as error:
@@ -293,8 +348,7 @@ def create_app(exhibit: DemoModel, hosts: "Hosts") -> "Flask":
 
     @app.errorhandler(HTTPException)
     def not_http(error: HTTPException) -> Response:
-        sentence = f"at most {MAX_BODY:,} bytes can be sent" if error.code == 413 else error.name.lower()
-        return answer(error.code or 400, {"error": sentence})
+        return answer(error.code or 400, {"error": error.name.lower()})
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:

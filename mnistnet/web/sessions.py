@@ -21,7 +21,8 @@ from mnistnet.nn.network import Network
 T = TypeVar("T")
 
 MAX_KEPT = 64  # copies, or trainings
-MEMORY = 256 << 20  # bytes that all of them may take together, but there are always a few
+MEMORY = 256 << 20  # bytes that all of them may take together, but there are always FEW
+FEW = 4
 AGE = 3600.0  # seconds that one is kept after it was last asked for
 
 
@@ -30,11 +31,13 @@ class ForgottenError(MnistnetError):
 
 
 class Kept(Generic[T]):
-    """Keeps things by tokens that cannot be guessed; the one unused for longest makes room. For several threads."""
+    """Keeps things by tokens that cannot be guessed; the one unused for longest makes room. For several threads.
 
-    def __init__(self, gone: str, size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._gone, self._clock = gone, clock
-        self._most = int(min(MAX_KEPT, max(4, MEMORY // size)))
+    `size` tells how many bytes a thing takes.
+    """
+
+    def __init__(self, gone: str, size: Callable[[T], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._gone, self._size, self._clock = gone, size, clock
         self._things: OrderedDict[str, tuple[T, float]] = OrderedDict()  # the one that was asked last stands last
         self._lock = threading.Lock()
 
@@ -53,10 +56,10 @@ class Kept(Generic[T]):
 
     def add(self, thing: T, token: str | None = None) -> str:
         """Keep something, and return its token."""
-        token = token or secrets.token_urlsafe(18)
+        token, size = token or secrets.token_urlsafe(18), self._size(thing)
         with self._lock:
             self._forget_old()
-            while len(self._things) >= self._most:
+            while len(self._things) >= MAX_KEPT or (len(self._things) >= FEW and self._taken() + size > MEMORY):
                 self._things.popitem(last=False)
             self._things[token] = thing, self._clock()
         return token
@@ -65,6 +68,9 @@ class Kept(Generic[T]):
         """Drop something, if it is still there."""
         with self._lock:
             self._things.pop(token, None)
+
+    def _taken(self) -> int:
+        return sum(self._size(thing) for thing, _ in self._things.values())
 
     def _forget_old(self) -> None:
         oldest = self._clock() - AGE
@@ -90,7 +96,7 @@ class Sessions:
     def __init__(self, network: Network, seed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._network, self._seeds, self._spawning = network, np.random.SeedSequence(seed), threading.Lock()
         gone = "your copy of the network is gone: reset, and teach the original anew"
-        self._copies: Kept[FineTunedCopy] = Kept(gone, network.parameters.nbytes, clock)
+        self._copies: Kept[FineTunedCopy] = Kept(gone, lambda kept: kept.network.parameters.nbytes, clock)
 
     def __len__(self) -> int:
         return len(self._copies)

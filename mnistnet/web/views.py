@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mnistnet.data.datasets import Examples
 from mnistnet.explain.example_gradient import ExampleGradient, ThreeWays, as_inputs, of_example, three_ways
+from mnistnet.explain.explanation import explain
 from mnistnet.explain.labels import Subject
-from mnistnet.explain.report import backward_steps
+from mnistnet.explain.report import backward_steps, last_steps
 from mnistnet.inference.classifier import Classifier
 from mnistnet.util.arrays import Array
 
 MAX_NEURONS = 16  # neurons of a layer that are shown, as many as the video's layers have
 PIXELS = 8  # lines from the pixels to a neuron, the strongest
+TOP = 3  # rows of a list
+AVERAGED = 2000  # training images that an average on the page is over
 
 Indices = npt.NDArray[np.intp]
 
@@ -76,7 +80,7 @@ def look_back(
     example = of_example(network, pixels, label)
     rows = [shown(own.activations) for own in example.layers[:-1]] + [np.arange(network.layer_sizes[-1])]
     ways = three_ways(example, *(neuron or (len(example.layers), label)))
-    subject = Subject(example, ways, "Your picture", classifier.labels, classifier.shape, top=3)
+    subject = _subject(classifier, example, ways)
     return {
         "label": label,
         "prediction": example.prediction,
@@ -84,7 +88,7 @@ def look_back(
         "cost_terms": example.cost_terms.tolist(),
         "target": example.target.tolist(),
         "wish": example.wish.tolist(),
-        "layers": [_layer(example, number, kept) for number, kept in enumerate(rows, 1)],
+        "layers": [_layer(example, number, rows) for number in range(1, len(rows) + 1)],
         "passed": [_passed(example, number, after, kept) for number, (kept, after) in _gaps(rows)],
         "three_ways": _three_ways(ways, rows),
         "first_weights": (0 - example.layers[0].weight_gradient[rows[0]]).tolist(),
@@ -92,13 +96,36 @@ def look_back(
     }
 
 
+def look_around(
+    classifier: Classifier, pixels: npt.NDArray[np.uint8], label: int, train: Examples, test: Examples
+) -> dict[str, Any]:
+    """Return the steps that follow the backward pass: `explain`'s sections 5 and 6 over AVERAGED training images.
+
+    Accuracies are over `test`. Raises UsageError and DivergedError.
+    """
+    explanation = explain(classifier.network, pixels, label, train=train, test=test, examples=AVERAGED, top=TOP)
+    subject = _subject(classifier, explanation.example, explanation.three_ways)
+    sections = last_steps(subject, explanation.sensitivities, explanation.averages)
+    return {
+        "steps": [section.as_json() for section in sections],
+        "examples": explanation.averages.all.examples,
+        "test_images": len(test),
+    }
+
+
+def _subject(classifier: Classifier, example: ExampleGradient, ways: ThreeWays) -> Subject:
+    names, by = classifier.labels, "the view Learn begins with one"
+    return Subject(example, ways, "Your picture", names, classifier.shape, untrained_by=by, top=TOP)
+
+
 def _gaps(rows: list[Indices]) -> list[tuple[int, tuple[Indices, Indices]]]:
     """Return (layer, (neurons shown of it, and of the layer after)) for each hidden layer."""
     return list(enumerate(pairwise(rows), 1))
 
 
-def _layer(example: ExampleGradient, number: int, kept: Indices) -> dict[str, Any]:
-    own = example.layers[number - 1]
+def _layer(example: ExampleGradient, number: int, rows: list[Indices]) -> dict[str, Any]:
+    own, kept = example.layers[number - 1], rows[number - 1]
+    weight_nudges = None if number == 1 else (0 - own.weight_gradient[np.ix_(kept, rows[number - 2])]).tolist()
     return {
         "size": len(own.delta),
         "neurons": kept.tolist(),
@@ -106,6 +133,7 @@ def _layer(example: ExampleGradient, number: int, kept: Indices) -> dict[str, An
         "nudges": None if own.nudges is None else own.nudges[kept].tolist(),
         "slopes": None if own.slopes is None else own.slopes[kept].tolist(),
         "bias_nudges": (0 - own.bias_gradient[kept]).tolist(),
+        "weight_nudges": weight_nudges,  # of the first layer's all are shown, as images
     }
 
 

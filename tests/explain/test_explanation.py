@@ -1,6 +1,7 @@
 """What `explain` says is true: against the batch gradient, against the cost itself, against numbers worked by hand."""
 
 import json
+import re
 from math import exp, log
 
 import numpy as np
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, UsageError
-from mnistnet.explain import batch_gradient, example_gradient, sensitivity
+from mnistnet.explain import batch_gradient, example_gradient, report, sensitivity
 from mnistnet.explain.example_gradient import ExampleGradient
 from mnistnet.explain.explanation import as_json, explain
+from mnistnet.explain.labels import Subject
 from mnistnet.explain.sensitivity import Parameter
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
@@ -364,3 +366,21 @@ def test_an_example_with_nothing_left_to_wish_moves_nothing() -> None:
     assert found.averages.example.angle is None
     assert {row.alone_accuracy for row in found.averages.fine_tuning} == {1}
     assert "NaN" not in json.dumps(as_json(found))
+
+
+@pytest.mark.parametrize(
+    ("loss", "layer"), [("quadratic", 1), ("quadratic", 2), ("cross_entropy", 1), ("cross_entropy", 2)]
+)
+def test_the_weighted_sum_that_is_spelled_out_adds_up(loss: str, layer: int) -> None:
+    network = small((9, 5, 3), "relu", loss)
+    wished = example_gradient.of_example(network, np.arange(0, 252, 28, dtype=np.uint8), 1)
+    ways = example_gradient.three_ways(wished, layer, 2)
+    text = report.about_sum(Subject(wished, ways, "It", ("a", "b", "c"), (3, 3)))
+    _, _, spelled = text.partition(" z = ")
+    terms, _, result = spelled.partition(" (its bias) = ")
+    products = re.findall(r"\(([+-][\d.]+)\)\(([\d.]+)\)", terms)
+    others = re.findall(r" ([+-]) ([\d.]+)(?: from| *$)", terms)
+    assert (len(products), len(others)) == (3, 2)
+    total = sum(float(w) * float(a) for w, a in products) + sum(float(sign + number) for sign, number in others)
+    assert total == pytest.approx(float(result.split(",")[0]), abs=0.03)
+    assert f"{wished.layers[layer - 1].activations[2]:.3f}" in result

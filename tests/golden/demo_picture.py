@@ -31,7 +31,7 @@ def main() -> int:
         page.select_option("#label", "7")
         for step in (1, 2, 3):
             page.click("#next")
-            expect(page.locator("#story .count")).to_have_text(f"Step {step} of 5")
+            expect(page.locator("#story .count")).to_have_text(f"Step {step} of 8")
         expect(page.locator("#figures")).to_contain_text("Called 7")
         picture = _seen(page)
         picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(PATH, optimize=True)

@@ -32,11 +32,11 @@ def exhibit(mnist_train: Examples, mnist_test: Examples) -> DemoModel:
 def post(exhibit: DemoModel) -> Post:
     client = create_app(exhibit, Hosts("127.0.0.1", 8000)).test_client()
 
-    def posted(name: str, status: int = 200, **message: Any) -> Any:
+    def posted(call: str, status: int = 200, /, **message: Any) -> Any:
         for key in ("pixels", "picture"):
             if key in message:
                 message[key] = base64.b64encode(message[key]).decode()
-        response = client.post(f"/api/{name}", json=message, headers={"Host": "127.0.0.1:8000"})
+        response = client.post(f"/api/{call}", json=message, headers={"Host": "127.0.0.1:8000"})
         assert response.status_code == status, response.data
         return response.json
 

@@ -14,9 +14,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
 from mnistnet.data.datasets import Examples
+from mnistnet.inference.evaluate import evaluate
 from mnistnet.vision.image_file import digit_from_bytes
+from mnistnet.web import live_training
 from tests.demo import DIGITS, FLAGS, Served, draw, find_chromium, served
 from tests.golden.demo_picture import PATH, RECORDING, STEPS, WIDTH
 from tests.pictures import enlarged, png
@@ -151,24 +154,30 @@ def test_the_backward_pass_steps_from_the_output_to_the_first_weights_and_back(v
     page = drawn_two(visit)
     page.select_option("#label", "7")
     titles = []
-    for number in range(1, 6):
+    for number in range(1, 9):
         page.click("#next")
-        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
+        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 8")
         titles.append(page.locator("#story h3").inner_text())
         arrows = page.locator("#network .arrow[d^=M]")
-        assert arrows.count() >= 2
+        assert (arrows.count() >= 2) == (number < 6)
         if number == 1:
             expect(page.locator("#detail tr.chosen")).to_contain_text("+0.9")
             expect(page.locator("#network .answer .arrow.down[d^=M]")).to_have_count(1)
         if number == 2:
             expect(page.locator(".ways > div")).to_have_count(3)
+            expect(page.locator(".weights rect")).to_have_count(16)
+            assert "and sigmoid(z) = " in page.locator("#story").inner_text()
             page.locator("#network .neuron[aria-label^='neuron 5 of hidden layer 1,']").click()
             expect(page.locator("#story")).to_contain_text("The activation of h1.5 is")
             expect(page.locator(".ways")).to_contain_text("not possible here, because the pixels are given.")
+            expect(page.locator(".weights canvas")).to_have_count(1)
         if number == 3:
             expect(page.locator(".votes tbody td")).to_have_count(16 * 11)
             page.locator(".votes tbody td").first.hover()
             expect(page.locator("#tip")).to_contain_text("output 0 wishes of neuron 0 of hidden layer 2\n")
+            assert len(page.locator("#tip").inner_text().split("\n")[1]) < 14
+            written = page.locator(".votes tbody .number").all_inner_texts()
+            assert max(abs(int(text.replace("−", "-"))) for text in written if text != "·") > 9
         if number == 5:
             expect(page.locator(".gallery canvas")).to_have_count(16)
             page.locator(".gallery canvas").first.hover()
@@ -179,10 +188,17 @@ def test_the_backward_pass_steps_from_the_output_to_the_first_weights_and_back(v
         "All wishes added up",
         "The same for hidden layer 1",
         "Back to the first weights",
+        "Which weights and biases matter most",
+        "The average over all examples",
+        "Mini-batches",
     ]
+    expect(page.locator("#story")).to_contain_text("Over 2,000 training images and 1,000 test images.")
     page.click("#back")
-    expect(page.locator("#story h3")).to_have_text("The same for hidden layer 1")
+    expect(page.locator("#story h3")).to_have_text("The average over all examples")
     page.click("#next")
+    page.click("#story a[href='#race']")
+    expect(page.locator("#race")).to_be_visible()
+    page.click("#view-think")
     page.click("#next")
     expect(page.locator("#network .arrow[d^=M]")).to_have_count(0)
 
@@ -223,7 +239,7 @@ def test_of_a_large_network_the_most_active_neurons_are_followed_whatever_is_dra
         expect(page.locator("#story h3")).to_have_text("Three ways for one neuron")
         for number in (3, 4, 5):
             page.click("#next")
-            expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
+            expect(page.locator("#story .count")).to_have_text(f"Step {number} of 8")
         expect(page.locator(".gallery canvas")).to_have_count(16)
         page.close()  # before the server ends, which it may still be asking
 
@@ -231,7 +247,7 @@ def test_of_a_large_network_the_most_active_neurons_are_followed_whatever_is_dra
 def test_a_pad_that_is_cleared_while_it_is_asked_about_asks_nothing_more(visit: OpenPage) -> None:
     page, held = settled(drawn_two(visit)), list[Route]()
     page.click("#next")
-    expect(page.locator("#story .count")).to_have_text("Step 1 of 5")
+    expect(page.locator("#story .count")).to_have_text("Step 1 of 8")
     page.route("**/api/wish", lambda route: held.append(route))
     with page.expect_request("**/api/wish"):
         draw(page, DIGITS[1])  # over the 2
@@ -249,7 +265,7 @@ def test_one_is_met_with_a_digit_that_can_be_explained_or_drawn_over(visit: Open
     reads(page, 2)
     expect(page.locator("#source")).to_contain_text("Test image 1, labelled 2.")
     page.click("#next")
-    expect(page.locator("#story .count")).to_have_text("Step 1 of 5")
+    expect(page.locator("#story .count")).to_have_text("Step 1 of 8")
     draw(page, DIGITS[1])
     reads(page, 1)
     expect(page.locator("#source")).not_to_contain_text("Test image")
@@ -373,13 +389,17 @@ def test_the_page_fits_phone_and_desktop_light_and_dark(
 ) -> None:
     page = settled(drawn_two(visit, size=size, color_scheme=scheme))
     page.click("#next")
-    for number in range(1, 6):
-        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
+    for number in range(1, 9):
+        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 8")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        if number in (1, 5):
+        if number in (1, 2, 3, 5, 6, 8):
             page.screenshot(path=tmp_path / f"{size}-{scheme}-{number}.png", full_page=True)
             assert page.evaluate(FAINT) == []
         page.click("#next")
+    page.click("#view-race")
+    page.screenshot(path=tmp_path / f"{size}-{scheme}-race.png", full_page=True)
+    assert page.evaluate(FAINT) == []
+    page.click("#view-think")
     stage, pad = page.locator("#stage").bounding_box(), page.locator("#pad").bounding_box()
     assert stage is not None
     assert pad is not None
@@ -390,9 +410,9 @@ def test_the_page_fits_phone_and_desktop_light_and_dark(
 @pytest.mark.parametrize("size", ["laptop", "desktop", "projector"])
 def test_the_picture_and_its_words_are_seen_together_without_scrolling(visit: OpenPage, size: str) -> None:
     page = drawn_two(visit, size=size)
-    for number in range(1, 6):
+    for number in range(1, 9):
         page.click("#next")
-        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 5")
+        expect(page.locator("#story .count")).to_have_text(f"Step {number} of 8")
         page.evaluate("scrollTo(0, 0)")  # to click on a button that moves, Playwright may have scrolled
         for seen in ("#pad", "#answer", "#stage", "#next", "#story"):
             box = page.locator(seen).bounding_box()
@@ -402,10 +422,71 @@ def test_the_picture_and_its_words_are_seen_together_without_scrolling(visit: Op
             assert box["y"] + box["height"] <= SIZES[size][1], (number, seen)
 
 
+@pytest.mark.parametrize("size", ["laptop", "desktop", "projector"])
+def test_a_training_is_watched_without_scrolling(visit: OpenPage, size: str) -> None:
+    page = visit(size=size)
+    page.click("#view-learn")
+    page.click("#learn-epoch")
+    expect(page.locator("#learn-where")).to_contain_text("epoch 1.00")
+    page.evaluate("scrollTo(0, 0)")
+    for seen in ("#pad", "#learn-play", "#learn-costs", "#learn-accuracies", "#learn-weights", "#learn-confusion"):
+        box = page.locator(seen).bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= SIZES[size][0], seen
+        assert box["y"] + box["height"] <= SIZES[size][1], seen
+
+
+def test_on_a_phone_the_order_is_draw_answer_network_words_and_a_finger_hits_each_neuron(visit: OpenPage) -> None:
+    page = drawn_two(visit, size="phone")
+    tops = []
+    for seen in ("#pad", "#answer", "#network", "#story"):
+        box = page.locator(seen).bounding_box()
+        assert box is not None
+        tops.append(box["y"])
+    assert tops == sorted(tops)
+    page.locator("#network").scroll_into_view_if_needed()
+    missed = page.evaluate("""[...document.querySelectorAll("#network .neuron")].filter((node) => {
+        const box = node.querySelector("circle").getBoundingClientRect();
+        const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+        return [[0, -11.5], [0, 11.5], [-11.5, 0], [11.5, 0]].some(([across, down]) =>
+            document.elementFromPoint(x + across, y + down)?.closest(".neuron") !== node);  // WCAG 2.2, 2.5.8
+    }).length""")
+    assert missed == 0
+
+
+def test_activations_ripple_forward_and_wishes_flow_back_unless_motion_is_unwanted(visit: OpenPage) -> None:
+    moving = "document.getAnimations().map((a) => [a.effect.getTiming().delay, a.effect.target.parentNode.layer ?? 0])"
+    page = settled(drawn_two(visit))
+    page.click("#next")
+    page.click("#next")
+    page.click("#next")
+    delays = {layer: delay for delay, layer in page.evaluate(moving) if layer}
+    assert delays[3] < delays[2]
+    page.click("#back")
+    page.click("#back")
+    page.click("#back")
+    delays = {layer: delay for delay, layer in page.evaluate(moving) if layer}
+    assert delays[1] < delays[2] < delays[3]
+    still = settled(drawn_two(visit, reduced_motion="reduce"))
+    still.click("#next")
+    assert still.evaluate(moving) == []
+
+
+def test_every_control_says_what_it_does_on_hover_and_focus(visit: OpenPage) -> None:
+    page = settled(drawn_two(visit))
+    bare = "[...document.querySelectorAll('button, select, input:not([type=file])')].filter((c) => !c.dataset.tip"
+    assert page.evaluate(f"{bare} && !c.closest('#detail')).map((c) => c.id)") == []
+    page.locator("#random").hover()
+    expect(page.locator("#tip")).to_have_text("Show an image of the test set")
+    page.locator("#times").focus()
+    expect(page.locator("#tip")).to_have_text("How many steps a press of a button takes")
+    assert page.get_attribute("#times", "aria-description") == "How many steps a press of a button takes"
+
+
 def test_every_control_has_a_name_and_every_id_is_one_of_a_kind(visit: OpenPage) -> None:
     page = settled(drawn_two(visit))
     page.click("#next")
-    expect(page.locator("#story .count")).to_have_text("Step 1 of 5")
+    expect(page.locator("#story .count")).to_have_text("Step 1 of 8")
     assert page.evaluate(NAMELESS) == []
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")
     assert len(ids) == len(set(ids)) > 20
@@ -416,6 +497,7 @@ def test_every_control_has_a_name_and_every_id_is_one_of_a_kind(visit: OpenPage)
         2,
         2,
         3,
+        2,
         2,
         2,
     ]
@@ -450,6 +532,8 @@ FAINT = """(() => {  // text with less contrast than 4.5 to 1 (WCAG 2.2, 1.4.3),
         .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
         .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
     const behind = (node) => {
+        const circle = node.matches(".index") && node.parentNode.querySelector("circle");
+        if (circle) return numbers(getComputedStyle(circle).fill);
         for (; node; node = node.parentElement) {
             const colour = numbers(getComputedStyle(node).backgroundColor);
             if (colour.length === 3 || colour[3] === 1) return colour;
@@ -471,7 +555,7 @@ FAINT = """(() => {  // text with less contrast than 4.5 to 1 (WCAG 2.2, 1.4.3),
 
 
 def test_a_training_is_watched_from_random_weights_and_its_network_explained_and_saved(
-    visit: OpenPage, tmp_path: Path
+    visit: OpenPage, tmp_path: Path, mnist_train: Examples
 ) -> None:
     page = drawn_two(visit)
     page.click("#view-learn")
@@ -494,7 +578,9 @@ def test_a_training_is_watched_from_random_weights_and_its_network_explained_and
         page.click("#learn-save")
     saving.value.save_as(tmp_path / "saved.npz")
     loaded = checkpoint.load(tmp_path / "saved.npz")
-    assert loaded.config.layer_sizes == (784, 16, 16, 10)
+    _, held_out_images = live_training.split(mnist_train)
+    accuracy = evaluate(loaded.network, held_out_images).accuracy
+    assert held_out == f"{100 * accuracy:.0f} %"
 
     page.click("#learn-adopt")
     expect(page.locator("#about")).to_contain_text("The network trained for ")
@@ -546,6 +632,77 @@ def test_play_goes_on_where_the_address_has_opened_the_view(visit: OpenPage, dem
     expect(page.locator("#learn-play")).to_have_text("Pause")
     page.click("#learn-play")
     expect(page.locator("#learn-play")).to_have_text("Play")
+
+
+def test_a_rate_at_which_sigmoids_saturate_ends_in_a_sentence_too(visit: OpenPage) -> None:
+    page = visit()
+    page.click("#view-learn")
+    page.fill("#learn-learning_rate", "1e6")
+    page.click("#learn-epoch")
+    expect(page.locator("#learn-lesson")).to_contain_text("are silent, where the slope of their function is about 0")
+
+
+def test_a_reload_goes_on_with_the_training_and_says_so_when_it_is_lost(visit: OpenPage) -> None:
+    page = visit(expected="status of 410")
+    page.click("#view-learn")
+    page.fill("#learn-hidden", "20")
+    page.press("#learn-hidden", "Tab")
+    page.click("#learn-epoch")
+    expect(page.locator("#learn-where")).to_contain_text("Step 580, ")
+    page.reload()
+    expect(page.locator("#learn-where")).to_contain_text("Step 580, ")
+    expect(page.locator("#learn-hidden")).to_have_value("20")
+    expect(page.locator("#learn-costs polyline")).to_have_count(2)
+    page.click("#learn-adopt")
+    expect(page.locator("#about")).to_contain_text("784 – 20 – 10 neurons")
+    page.reload()
+    expect(page.locator("#about")).to_contain_text("784 – 20 – 10 neurons")
+    reads(page, 2)
+    page.evaluate(
+        "addEventListener('pagehide', () => sessionStorage.setItem('training', "
+        'sessionStorage.getItem(\'training\').replace(/"training":"[^"]*/, \'"training":"gone\')))'
+    )
+    page.reload()
+    expect(page.locator("#message")).to_contain_text("This training is gone")
+
+
+def test_a_checkpoint_is_loaded_and_one_that_does_not_fit_is_refused(visit: OpenPage, tmp_path: Path) -> None:
+    page = drawn_two(visit, expected="status of 40")
+    page.click("#view-learn")
+    page.set_input_files("#learn-file", pretrained.path("best"))
+    expect(page.locator("#about")).to_contain_text("The network best.npz: 784 – 512 – 128 – 10 neurons")
+    reads(page, 2)
+    (tmp_path / "broken.npz").write_bytes(b"no checkpoint")
+    page.click("#view-learn")
+    page.set_input_files("#learn-file", tmp_path / "broken.npz")
+    expect(page.locator("#message")).to_contain_text("Broken.npz: not a checkpoint that can be used")
+
+
+def test_three_trainings_side_by_side_walk_their_own_ways(visit: OpenPage) -> None:
+    page = visit(expected="status of 400")
+    page.click("#view-race")
+    page.click("#race-play")
+    expect(page.locator("#race-plane polyline")).to_have_count(3)
+    page.click("#race-play")
+    expect(page.locator("#race-play")).to_have_text("Play")
+    rows = [row.split("\t") for row in page.locator("#race-figures").inner_text().split("\n")]
+    assert [row[0] for row in rows] == ["1 (drunk man)", "100", "58,000 (careful man)"]
+    steps = [int(row[1].replace(",", "")) for row in rows]
+    assert steps[0] > steps[1] > steps[2]
+    assert float(rows[0][2]) > float(rows[0][3])  # walked further than it came
+    assert page.locator("#race-plane .contour").count() > 5
+    expect(page.locator("#race-stretches polyline")).to_have_count(3)
+    page.fill("#race-sizes", "10, 1000")
+    page.press("#race-sizes", "Tab")
+    expect(page.locator("#race-figures tr")).to_have_count(2)
+    page.click("#view-learn")
+    page.fill("#learn-hidden", "128")
+    page.press("#learn-hidden", "Tab")
+    page.click("#view-race")
+    page.click("#race-over")
+    expect(page.locator("#message")).to_contain_text(
+        "Side by side, networks may have at most 30,000 weights and biases"
+    )
 
 
 def test_two_visitors_train_two_networks(visit: OpenPage) -> None:

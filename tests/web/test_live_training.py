@@ -139,7 +139,7 @@ def test_a_saved_network_is_read_by_eval_and_gives_the_same_accuracy(
 
 def test_things_are_kept_by_token_until_others_need_the_room_or_nobody_asks() -> None:
     now = [0.0]
-    kept: Kept[int] = Kept("gone", 64 << 20, lambda: now[0])
+    kept: Kept[int] = Kept("gone", lambda thing: 64 << 20, lambda: now[0])
     tokens = [kept.add(number) for number in range(4)]
     assert [kept.find(token) for token in tokens] == [0, 1, 2, 3]
     kept.find(tokens[0])

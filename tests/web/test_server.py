@@ -22,7 +22,10 @@ from tests.demo import Served, served
 from tests.explained import small, some_examples
 from tests.web.conftest import ORIGIN
 
-NAMES = ("describe", "draw", "think", "wish", "judge", "learn", "forget", "begin", "advance", "adopt", "save", "leave")
+NAMES = (
+    *("describe", "draw", "think", "wish", "average", "judge", "learn", "forget", "begin", "advance"),
+    *("race", "together", "survey", "load", "adopt", "save", "leave"),
+)
 HOST = {"Host": "127.0.0.1:8000"}
 BLACK = base64.b64encode(bytes(784)).decode()
 
@@ -189,6 +192,8 @@ FIELDS = (
     "hidden",
     "training",
     "learning_rate",
+    "checkpoint",
+    "batch_sizes",
 )
 LIKELY = {
     "pixels": st.just(BLACK) | VALUES,

@@ -41,10 +41,15 @@ def digits(network: Network) -> Classifier:
     return Classifier(network, "mnist", tuple("0123456789"), (28, 28))
 
 
+def tables(step: dict[str, Any]) -> list[dict[str, Any]]:
+    return [block for block in step["blocks"] if block["kind"] == "table"]
+
+
 def test_the_numbers_of_the_page_are_those_of_explain_json(
     post: Post, mnist_test: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_gradient, "STEPS", (0, 1))
+    monkeypatch.setattr(views, "AVERAGED", 100)
     words = ["explain", "--index", "8", "--label", "7", "--neuron", "1:3", "--examples", "100", "--json"]
     told = json.loads(CliRunner().invoke(cli, [*words, "--data-dir", str(ROOT / "data")]).stdout)
     pixels = mnist_test.images[8].tobytes()
@@ -59,7 +64,16 @@ def test_the_numbers_of_the_page_are_those_of_explain_json(
     assert np.transpose(wish["passed"][-1]).tolist() == told["wishes"]
     assert {key: wish["three_ways"][key] for key in told["three_ways"]} == told["three_ways"]
     assert wish["first_weights"] == [[0 - value for value in row] for row in told["layers"][0]["weight_gradient"]]
-    assert [step["title"] for step in wish["steps"]] == post("describe")["steps"]
+    around = post("average", pixels=pixels, label=7)
+    assert [step["title"] for step in [*wish["steps"], *around["steps"]]] == post("describe")["steps"]
+    assert around["examples"] == 100
+    (most, *_), averages = tables(around["steps"][0]), tables(around["steps"][1])
+    assert [row["values"][1] for row in most["rows"]] == [
+        entry["derivative"] for entry in told["sensitivities"]["most_weights"][:3]
+    ]
+    assert [row["values"][1] for row in averages[1]["rows"]] == [
+        told["averages"][name]["cost"] for name in ("example", "all")
+    ]
     assert np.sum(wish["passed"][0], axis=0) == pytest.approx(wish["layers"][0]["nudges"], rel=1e-12)
 
 

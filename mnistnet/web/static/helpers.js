@@ -34,12 +34,25 @@ export function short(value, sign = false) {
   const raised = [...String(+power)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
   return `${plus}${digits} × 10${raised}`.replace("-", "−");
 }
+/** A number for a tip: five digits, which is more than a picture shows. */
+export const precise = (value) => String(Number(value.toPrecision(5))).replace("-", "−");
 export const signed = (value) => short(value, true);
 export const way = (value) => (value < 0 ? "down" : "up");
 export const largest = (values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
 /** The indices of the values that are largest in size. */
 export const strongest = (values, count) =>
   [...values.keys()].filter((i) => values[i]).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a])).slice(0, count);
+
+const DARK = [18, 20, 24], RISE = [86, 180, 233], FALL = [230, 159, 0]; // the stage, and its blue and orange
+/** Draw values of -1 to 1 into a canvas of SIDE x SIDE, or a part of it: blue raises, orange lowers. */
+export function paintSigned(canvas, values, left = 0, top = 0) {
+  const c = canvas.getContext("2d"), image = c.createImageData(SIDE, SIDE);
+  values.forEach((value, i) => {
+    const strength = Math.sqrt(Math.abs(value)), colour = value > 0 ? RISE : FALL;
+    image.data.set([...DARK.map((dark, k) => dark + (colour[k] - dark) * strength), 255], 4 * i);
+  });
+  c.putImageData(image, left, top);
+}
 
 export class Refused extends Error {}
 
@@ -63,6 +76,30 @@ export async function ask(name, body = {}) {
   if (response.ok) return answer;
   if (response.status === 410) document.dispatchEvent(new Event("forgotten")); // our copy of the network is gone
   throw new Refused(answer.error);
+}
+
+/** Let a button play and pause: it asks for `go` again and again. Returns what pauses it. */
+export function player(button, go) {
+  let playing = false;
+  const pause = () => {
+    playing = false;
+    button.textContent = "Play";
+  };
+  button.addEventListener("click", withMessage(async () => {
+    if (playing) return pause();
+    playing = true;
+    button.textContent = "Pause";
+    try {
+      while (playing) {
+        await go();
+        await new Promise(requestAnimationFrame);
+      }
+    } catch (error) {
+      pause();
+      throw error;
+    }
+  }));
+  return pause;
 }
 
 let hideTimer = 0;

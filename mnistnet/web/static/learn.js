@@ -1,9 +1,12 @@
 // Learn: a training from random weights, taken step by step by the server and drawn here after every answer.
 
-import { $, SIDE, ask, el, fromBase64, largest, percent, short, svg, withMessage } from "./helpers.js";
+import { drawCurves, thinned } from "./curves.js";
+import { $, PIXELS, SIDE, ask, el, fromBase64, paintSigned, percent, player, short, svg, toBase64, withMessage } from "./helpers.js";
 import { switchTo } from "./network.js";
+import { prepareRace, stopRace } from "./race.js";
 import { nameOf, state } from "./state.js";
 
+const VIEWS = ["think", "learn", "race"];
 const SETTINGS = ["hidden", "activation", "loss", "optimizer", "learning_rate", "batch_size", "seed", "images"];
 const PRESETS = {
   "3blue1brown": { hidden: "16, 16", activation: "sigmoid", loss: "quadratic", optimizer: "sgd", learning_rate: 3, batch_size: 100 },
@@ -17,13 +20,15 @@ const TWISTS = {
   wrong: ["A tenth of the labels at random", "One label in ten is drawn at random. Watch the cost stay up while the accuracy on true labels still rises."],
 };
 const MOMENT = 25; // milliseconds of training between two pictures
-const MAX_POINTS = 600;
 
-const run = { training: null, playing: false, busy: false, report: null, costs: [], accuracies: [] };
+// costs: [step, seconds, cost]; accuracies: [step, seconds, training, held out]
+const run = { training: null, beginning: null, busy: false, report: null, costs: [], accuracies: [] };
+let pause = () => {};
 
 const rate = () => Number($("learn-learning_rate").value) * ($("learn-twist").value === "fast" ? 100 : 1);
 
-function settings() {
+/** What the controls say of a training. */
+export function settings() {
   const value = (name) => $(`learn-${name}`).value;
   const hidden = value("hidden").split(/[,\s]+/).filter(Boolean).map(Number);
   const twist = value("twist"), batch = value("batch_size"), images = value("images");
@@ -36,13 +41,22 @@ function settings() {
   };
 }
 
-/** Begin anew, from the first weights. */
-async function begin() {
+/** Begin anew, from the first weights; once what is being begun has begun. */
+function begin() {
+  const mine = (run.beginning ?? Promise.resolve()).catch(() => {}).then(beginNow);
+  run.beginning = mine;
+  return mine.finally(() => { if (run.beginning === mine) run.beginning = null; });
+}
+async function beginNow() {
   if (run.training) ask("leave", { training: run.training }).catch(() => {});
   Object.assign(run, { training: null, report: null, costs: [], accuracies: [] });
   const begun = await ask("begin", settings());
   run.training = begun.training;
   take(begun);
+}
+async function begun() {
+  if (run.beginning) await run.beginning;
+  if (!run.training) await begin();
 }
 function startOver() {
   pause();
@@ -54,63 +68,47 @@ export async function advance(more) {
   if (run.busy) return;
   run.busy = true;
   try {
-    if (!run.training) await begin();
+    await begun();
     take(await ask("advance", { training: run.training, learning_rate: rate(), pixels: state.pixels, ...more }));
-  } catch (error) {
-    pause();
-    throw error;
   } finally {
     run.busy = false;
   }
 }
-export const oneStep = () => advance({ steps: 1, milliseconds: 1000 });
+const oneStep = () => advance({ steps: 1, milliseconds: 1000 });
 /** To the end of the epoch, drawn on the way. */
-export async function oneEpoch() {
+async function oneEpoch() {
   pause();
-  const whole = Math.floor(run.report?.epoch ?? 0) + 1;
+  await begun();
+  const whole = Math.floor(run.report.epoch) + 1;
   do {
-    const left = Math.round((whole - (run.report?.epoch ?? 0)) * (run.report?.steps_an_epoch ?? 1e9));
+    const left = Math.round((whole - run.report.epoch) * run.report.steps_an_epoch);
     await advance({ steps: Math.max(1, left), milliseconds: MOMENT });
   } while (run.report.epoch < whole - 1e-9);
 }
 
-export function pause() {
-  run.playing = false;
-  $("learn-play").textContent = "Play";
-}
-export async function play() {
-  if (run.playing) return pause();
-  run.playing = true;
-  $("learn-play").textContent = "Pause";
-  while (run.playing) {
-    await advance({ milliseconds: MOMENT });
-    await new Promise(requestAnimationFrame);
-  }
-}
-
 /** Keep what a report brings, and draw it. */
 function take(report) {
+  const before = run.report ?? { step: 0, seconds: 0 }, pace = (report.seconds - before.seconds) / (report.step - before.step || 1);
   run.report = report;
-  run.costs.push(...report.costs);
-  run.accuracies.push([report.step, report.train_accuracy, report.held_out_accuracy]);
-  for (const kept of ["costs", "accuracies"]) {
-    while (run[kept].length > MAX_POINTS) run[kept] = run[kept].filter((_, i) => i % 2 || i === run[kept].length - 1);
-  }
+  run.costs = thinned([...run.costs, ...report.costs.map(([step, cost]) => [step, before.seconds + pace * (step - before.step), cost])]);
+  run.accuracies = thinned([...run.accuracies, [report.step, report.seconds, report.train_accuracy, report.held_out_accuracy]]);
   showLearning();
+  performance.mark("learned");
 }
 
 export function showLearning() {
   const { report } = run;
   $("learn-adopt").disabled = $("learn-save").disabled = !report;
-  $("learn-lesson").textContent = TWISTS[$("learn-twist").value]?.[1] ?? "";
+  $("learn-lesson").textContent = report?.stuck ?? TWISTS[$("learn-twist").value]?.[1] ?? "";
   if (!report) return;
   const speed = report.seconds ? Math.round(report.step / report.seconds).toLocaleString("en") : "–";
   $("learn-where").textContent = `Step ${report.step.toLocaleString("en")}, epoch ${report.epoch.toFixed(2)}, ${report.seconds.toFixed(2)} s of training, ${speed} steps a second`;
   $("learn-reading").replaceChildren(...reading(report.reading));
-  drawCurves("learn-costs", [["batches", "thin", run.costs], ["running mean", "bold", runningMean(run.costs)]], null, short);
-  drawCurves("learn-accuracies", [
-    ["training", "thin", run.accuracies.filter((a) => a[1] !== null).map(([step, train]) => [step, train])],
-    ["held out", "bold", run.accuracies.map(([step, , held]) => [step, held])]], 1, (value) => percent(value, 0));
+  const unit = $("learn-against").value, column = unit === "steps" ? 0 : 1;
+  const curve = (rows, of) => rows.filter((row) => row[of] !== null).map((row) => [row[column], row[of]]);
+  const costs = curve(run.costs, 2), axis = unit === "steps" ? unit : "s";
+  drawCurves("learn-costs", [["batches", "thin", costs], ["running mean", "bold", runningMean(costs)]], null, short, axis);
+  drawCurves("learn-accuracies", [["training", "thin", curve(run.accuracies, 2)], ["held out", "bold", curve(run.accuracies, 3)]], 1, (value) => percent(value, 0), axis);
   drawWeights(report);
   drawConfusion(report.confusion);
   $("learn-layers").replaceChildren(...report.layers.map(layerRow));
@@ -124,53 +122,25 @@ function reading(answer) {
 /** The mean of the last few points at each of them. */
 function runningMean(points, window = 15) {
   let sum = 0;
-  return points.map(([step, cost], i) => {
+  return points.map(([at, cost], i) => {
     sum += cost - (i >= window ? points[i - window][1] : 0);
-    return [step, sum / Math.min(i + 1, window)];
+    return [at, sum / Math.min(i + 1, window)];
   });
-}
-
-/** Curves against steps, each with its name and last value at the right. */
-function drawCurves(id, curves, most, format) {
-  const width = 320, height = 150, left = 40, right = 96, top = 10, bottom = height - 20;
-  const points = curves.flatMap(([, , values]) => values);
-  if (!points.length) return $(id).replaceChildren();
-  const last = Math.max(1, ...points.map(([step]) => step)), high = most ?? (Math.max(...points.map(([, value]) => value)) || 1);
-  const x = (step) => left + ((width - left - right) * step) / last, y = (value) => bottom - ((bottom - top) * Math.min(value, high)) / high;
-  const text = (attributes, words) => svg("text", attributes, words);
-  let below = -Infinity;
-  const ends = curves.filter(([, , values]) => values.length).map(([name, kind, values]) => [name, kind, values.at(-1)[1]])
-    .sort((a, b) => b[2] - a[2]).map(([name, kind, value]) => [name, kind, value, below = Math.max(y(value) + 4, below + 26)]);
-  const over = Math.max(0, below + 12 - bottom); // the lowest name must stay on the picture
-  $(id).replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": ends.map(([name, , value]) => `${name} ${format(value)}`).join(", ") },
-    ...[0, 0.5, 1].flatMap((share) => [svg("line", { class: "grid", x1: left, x2: width - right, y1: y(share * high), y2: y(share * high) }),
-      text({ x: left - 5, y: y(share * high) + 4, "text-anchor": "end" }, format(share * high))]),
-    text({ x: left, y: height - 4 }, "0"), text({ x: width - right, y: height - 4, "text-anchor": "end" }, `${last.toLocaleString("en")} steps`),
-    ...curves.map(([, kind, values]) => svg("polyline", { class: kind, points: values.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(" ") })),
-    ...ends.flatMap(([name, kind, value, at]) => [text({ class: kind, x: width - right + 6, y: at - over }, format(value)), text({ class: kind, x: width - right + 6, y: at - over + 12 }, name)])));
 }
 
 /** The first layer's weights, an image a neuron: blue raises its sum, orange lowers it. */
 function drawWeights({ first_weights, first_weights_scale }) {
-  const bytes = new Int8Array(fromBase64(first_weights).buffer), count = bytes.length / (SIDE * SIDE), columns = 4;
+  const bytes = new Int8Array(fromBase64(first_weights).buffer), count = bytes.length / PIXELS, columns = 4;
   const canvas = $("learn-weights"), rows = Math.ceil(count / columns), cell = SIDE + 1;
   if (canvas.width !== columns * cell || canvas.height !== rows * cell) Object.assign(canvas, { width: columns * cell, height: rows * cell });
-  const c = canvas.getContext("2d"), image = c.createImageData(canvas.width, canvas.height);
-  const colours = [[230, 159, 0], [86, 180, 233]];
   for (let neuron = 0; neuron < count; neuron++) {
-    const left = (neuron % columns) * cell, top = Math.floor(neuron / columns) * cell;
-    for (let pixel = 0; pixel < SIDE * SIDE; pixel++) {
-      const value = bytes[neuron * SIDE * SIDE + pixel] / 127, colour = colours[value > 0 ? 1 : 0], strength = Math.sqrt(Math.abs(value));
-      const at = 4 * ((top + Math.floor(pixel / SIDE)) * canvas.width + left + (pixel % SIDE));
-      for (let k = 0; k < 3; k++) image.data[at + k] = 18 + (colour[k] - 18) * strength;
-      image.data[at + 3] = 255;
-    }
+    const values = Array.from(bytes.subarray(neuron * PIXELS, (neuron + 1) * PIXELS), (value) => value / 127);
+    paintSigned(canvas, values, (neuron % columns) * cell, Math.floor(neuron / columns) * cell);
   }
-  c.putImageData(image, 0, 0);
   canvas.setAttribute("aria-label", `Weights of the first ${count} neurons of the first layer, at most ${short(first_weights_scale)}`);
 }
 
-/** What is taken for what: a row a true class, a column an answer; a mistake is orange. */
+/** What is taken for what: a row a true class, a column an answer; mistakes stand out in another colour. */
 function drawConfusion(confusion) {
   const rows = confusion.map((row, truth) => {
     const total = row.reduce((sum, count) => sum + count, 0) || 1;
@@ -197,23 +167,31 @@ function layerRow({ weights, gradients, silent }, number, all) {
 }
 
 /** Let the other views ask this very network. */
-export async function adopt() {
+async function adopt() {
   pause();
-  const { session, ...about } = await ask("adopt", { training: run.training });
+  use(await ask("adopt", { training: run.training }));
+}
+function use({ session, ...about }) {
   setView("think");
   switchTo(about, session);
 }
-export async function save() {
+async function load(file) {
+  if (!file) return;
+  pause();
+  use(await ask("load", { name: file.name, checkpoint: toBase64(new Uint8Array(await file.arrayBuffer())) }));
+}
+async function save() {
   const { checkpoint } = await ask("save", { training: run.training });
   const link = el("a", { download: `step-${run.report.step}.npz`, href: URL.createObjectURL(new Blob([fromBase64(checkpoint)])) });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-export function setView(view) {
+function setView(view) {
   document.body.dataset.view = view;
-  for (const name of ["think", "learn"]) $(`view-${name}`).setAttribute("aria-pressed", String(name === view));
+  for (const name of VIEWS) $(`view-${name}`).setAttribute("aria-pressed", String(name === view));
   if (view !== "learn") pause();
+  if (view !== "race") stopRace();
 }
 
 function choose(preset) {
@@ -222,18 +200,34 @@ function choose(preset) {
 }
 
 /** Open the page at a point of a lesson: #learn/3blue1brown?learning_rate=1&batch_size=10 */
-export function openAddress() {
+function openAddress() {
   const [path, query] = location.hash.slice(1).split("?"), [view, preset] = path.split("/");
-  if (view !== "learn") return;
+  if (!VIEWS.includes(view)) return;
   if (PRESETS[preset]) choose(preset);
   for (const [name, value] of new URLSearchParams(query ?? "")) {
     const key = name === "rate" ? "learning_rate" : name;
     if (SETTINGS.includes(key)) $(`learn-${key}`).value = value;
   }
-  setView("learn");
+  setView(view);
 }
 
-export function prepareLearning() {
+/** A reload goes on with the training that was under way, and with the visitor's own network. */
+function keep() {
+  const { training, costs, accuracies } = run;
+  const form = Object.fromEntries([...SETTINGS, "preset", "twist", "against"].map((name) => [name, $(`learn-${name}`).value]));
+  sessionStorage.setItem("training", JSON.stringify({ address: location.hash, view: document.body.dataset.view, form, training, costs, accuracies }));
+}
+async function goOn(kept) {
+  for (const [name, value] of Object.entries(kept.form)) $(`learn-${name}`).value = value;
+  setView(kept.view);
+  if (!kept.training) return;
+  const report = await ask("advance", { training: kept.training, steps: 0, milliseconds: 0 });
+  const { training, costs, accuracies } = kept;
+  Object.assign(run, { training, costs, accuracies, report });
+  take(report);
+}
+
+export async function prepareLearning() {
   $("learn-preset").append(...Object.keys(PRESETS).map((name) => el("option", {}, name)));
   $("learn-twist").append(el("option", { value: "" }, "nothing"), ...Object.entries(TWISTS).map(([value, [name]]) => el("option", { value }, name)));
   choose("3blue1brown");
@@ -241,12 +235,24 @@ export function prepareLearning() {
   for (const name of [...SETTINGS, "twist"]) {
     if (name !== "learning_rate") $(`learn-${name}`).addEventListener("change", withMessage(startOver)); // the rate may change on the way
   }
-  for (const [name, act] of Object.entries({ play, step: oneStep, epoch: oneEpoch, over: startOver, adopt, save })) {
+  for (const [name, act] of Object.entries({ step: oneStep, epoch: oneEpoch, over: startOver, adopt, save })) {
     $(`learn-${name}`).addEventListener("click", withMessage(act));
   }
-  $("view-think").addEventListener("click", () => setView("think"));
-  $("view-learn").addEventListener("click", withMessage(async () => { setView("learn"); if (!run.training) await startOver(); }));
+  pause = player($("learn-play"), () => advance({ milliseconds: MOMENT }));
+  $("learn-against").addEventListener("change", showLearning);
+  $("learn-load").addEventListener("click", () => $("learn-file").click());
+  $("learn-file").addEventListener("change", withMessage(async () => {
+    const [file] = $("learn-file").files;
+    $("learn-file").value = ""; // so that the same file can be opened again
+    await load(file);
+  }));
+  prepareRace();
+  for (const view of VIEWS) $(`view-${view}`).addEventListener("click", withMessage(async () => { setView(view); if (view === "learn" && !run.training) await startOver(); }));
   setView("think");
   openAddress();
+  addEventListener("hashchange", openAddress);
+  addEventListener("pagehide", keep);
   showLearning();
+  const kept = JSON.parse(sessionStorage.getItem("training"));
+  if (kept?.address === location.hash) await goOn(kept);
 }

@@ -57,9 +57,17 @@ withMessage(async () => {
   showAbout();
   $("label").append(...labels.map((text, value) => el("option", { value }, text)));
   $("rate").value = quadratic ? 0 : -1;
+  for (const control of document.querySelectorAll("[data-tip]")) control.setAttribute("aria-description", control.dataset.tip);
   showPad();
   show();
-  prepareLearning();
   new ResizeObserver(show).observe(stage);
+  addEventListener("pagehide", () => sessionStorage.setItem("copy", JSON.stringify(state.session ? { session: state.session, about: state.about } : null)));
+  const kept = JSON.parse(sessionStorage.getItem("copy"));
+  if (kept) {
+    Object.assign(state, kept);
+    showAbout();
+    show();
+  }
+  await withMessage(prepareLearning)();
   await showTestDigit(FIRST);
 })();

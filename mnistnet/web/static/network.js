@@ -6,11 +6,11 @@ import { $, PIXELS, SIDE, ask, el, fromBase64, largest, percent, short, signed, 
 import { active } from "./pad.js";
 import { copy, layers, nameOf, neuronName, state } from "./state.js";
 
-let waiting = null, busy = false, settled = 0;
+let waiting = null, asked = null, busy = false, settled = 0, rippled = null;
 
 /** Think about what `body()` gives. Only the newest question waits while another is under way. */
 export function think(body) {
-  waiting = { body, digit: state.digit, asked: performance.now() };
+  asked = waiting = { body, digit: state.digit, since: performance.now() };
   if (state.about) showAnswer();
   if (!busy) withMessage(work)();
 }
@@ -18,7 +18,7 @@ async function work() {
   busy = true;
   try {
     while (waiting) {
-      const { body, digit, asked } = waiting;
+      const { body, digit, since } = waiting;
       waiting = null;
       if (digit !== state.digit) continue;
       const thought = await ask("think", { ...body(), ...copy() });
@@ -27,11 +27,12 @@ async function work() {
       state.pixels = thought.pixels;
       state.wish = null; // it was of what was drawn before
       if (state.about) showNetwork();
-      performance.measure("thought", { start: asked });
+      performance.measure("thought", { start: since });
       rest();
     }
   } finally {
     busy = false;
+    if (waiting) withMessage(work)(); // asked anew, because the network that was asked is gone
   }
 }
 export function rest() {
@@ -43,6 +44,8 @@ async function settle() {
   if (!state.thought || active !== null) return;
   if (state.step >= 0) await askWish();
   show();
+  if (state.step < 0 && rippled !== state.pixels) sweep(true);
+  rippled = state.pixels;
   $("said").textContent = $("answer").textContent;
   await judge();
   showTeaching();
@@ -50,6 +53,7 @@ async function settle() {
 
 export function thinkAgain() {
   if (state.pixels) think(() => ({ pixels: state.pixels }));
+  else if (asked?.digit === state.digit) think(asked.body);
 }
 /** From now on ask this network: `session` names a visitor's own, null is the server's. */
 export function switchTo(about, session) {
@@ -72,7 +76,7 @@ export function rowsOf(layer) { // the neurons shown of a layer, from 1
 function build() {
   const count = layers(), names = state.about.labels.map(String);
   const tail = Math.min(100, 42 + 8.5 * Math.max(...names.map((name) => name.length)));
-  const width = Math.max(stage.clientWidth, 150 + 62 * count), height = width < 520 ? 400 : Math.min(560, 300 + width / 4.5);
+  const width = Math.max(stage.clientWidth, 150 + 62 * count), height = width < 520 ? 470 : Math.min(560, 300 + width / 4.5);
   const side = Math.round(Math.max(76, Math.min(190, width * 0.2)));
   const margin = width < 520 ? 10 : 24, top = 36;
   network.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -99,7 +103,8 @@ function build() {
     nodes.columns[layer] = neurons.map((_, row) => {
       const y = top + gap * (row + 0.5);
       const node = svg("g", { class: "neuron", tabindex: -1, role: "button" }, svg("circle", { cx: x, cy: y, r: radius }),
-        svg("path", { class: "arrow" }));
+        svg("path", { class: "arrow" }), svg("rect", { class: "hit", x: x - 20, y: y - gap / 2, width: 40, height: gap }));
+      if (!output) node.append(node.number = svg("text", { class: "index", x, y }));
       if (output) node.append(svg("text", { class: "name", x: x + radius + 20, y }, names[row]));
       Object.assign(node, { layer, row, x, y, radius, room: Math.min(26, gap * 0.85) });
       network.append(node);
@@ -150,6 +155,20 @@ function drawLines(layer, lines, what, faint = false) {
   });
 }
 
+/** Let what was drawn appear in the order in which it is computed: activations forward, wishes of a step backward. */
+export function sweep(forward, current = null) {
+  if (!nodes || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  const hidden = forward ? "inset(0 100% 0 0)" : "inset(0 0 0 100%)", count = layers();
+  const wished = (layer) => current.arrows(layer) || current.lines(layer);
+  const last = forward ? 0 : Math.max(0, ...Array.from({ length: count }, (_, i) => (wished(i + 1) ? i + 1 : 0)));
+  for (let layer = 1; layer <= count; layer++) {
+    const at = (place) => ({ duration: 260, delay: 200 * place, fill: "backwards", easing: "ease-out" });
+    if (forward || current.lines(layer)) nodes.lines[layer].animate({ clipPath: [hidden, "inset(0)"] }, at(forward ? layer - 1 : last - layer + 0.5));
+    if (forward) for (const node of nodes.columns[layer]) node.firstChild.animate({ opacity: [0.15, 1] }, at(layer - 0.5));
+    else if (current.arrows(layer)) for (const node of nodes.columns[layer]) node.querySelector(".arrow").animate({ opacity: [0, 1] }, at(last - layer));
+  }
+}
+
 function drawArrow(node, value, most) {
   const path = node.querySelector(".arrow"), share = most ? Math.abs(value ?? 0) / most : 0;
   if (share < 0.004) return put(path, "d", "");
@@ -180,6 +199,10 @@ function showNetwork() {
       const neuron = rowsOf(layer)[row], activation = own?.activations[row];
       const light = Math.round(18 + 237 * Math.abs(activation ?? 0) / most);
       put(node.firstChild, "fill", `rgb(${light} ${light} ${light})`);
+      if (node.number) {
+        node.number.textContent = neuron;
+        put(node.number, "class", light > 115 ? "index on-light" : "index");
+      }
       drawArrow(node, arrows?.[row], longest);
       node.classList.toggle("answer", layer === layers() && thought?.digit === neuron);
       node.classList.toggle("picked", Boolean(current?.three && state.wish.three_ways.layer === layer && state.wish.three_ways.neuron === neuron));
@@ -274,8 +297,8 @@ network.addEventListener("pointerleave", () => {
 /** Numbers beside the pointer, or the focus: of anything that has a `tip`. */
 function showTip(event) {
   let node = event.target;
-  while (node && !node.tip) node = node.parentNode;
-  const tip = $("tip"), text = node?.tip?.(event);
+  while (node && !node.tip && !node.dataset?.tip) node = node.parentNode;
+  const tip = $("tip"), text = node?.tip?.(event) ?? node?.dataset?.tip;
   tip.hidden = !text;
   if (!text) return;
   tip.textContent = text;

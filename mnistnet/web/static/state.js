@@ -10,6 +10,7 @@ export const state = {
   meant: null, // the label that was chosen by hand, or came with a test digit
   thought: null, // the answer of /api/think
   wish: null, // the answer of /api/wish
+  around: null, // the answer of /api/average
   step: -1, // of the backward pass; -1: the forward pass is shown
   picked: null, // [layer, neuron] whose three ways are told
   session: null, // names our copy of the network, once it has learned something
