@@ -29,6 +29,7 @@ Examples:
   mnistnet explain --index 321
   mnistnet explain --index 1 --untrained --section 2 --section 3
   mnistnet explain --index 1 --untrained --plot nudges.png
+  mnistnet explain --index 1 --untrained --plot slides.pdf --slides
   mnistnet explain two.png --label 2 --neuron 3
   mnistnet explain --index 8 --split train --neuron 1:12 --json""",
 )
@@ -70,7 +71,13 @@ Examples:
     metavar="N",
     help="Show this section only (can be repeated).",
 )
-@click.option("--plot", type=PATH, metavar="FILE", help="Draw it all into this .png, .svg or .pdf as well.")
+@click.option(
+    "--plot",
+    type=PATH,
+    metavar="FILE",
+    help="Draw it all into this .png or .svg as one tall picture, or into a .pdf as A4 pages, as well.",
+)
+@click.option("--slides", is_flag=True, help="Make the .pdf of --plot slides of 16:9.")
 @data_options
 @json_option
 def command(
@@ -86,6 +93,7 @@ def command(
     seed: int | None,
     sections: tuple[int, ...],
     plot: Path | None,
+    slides: bool,
     data_dir: Path | None,
     mirrors: tuple[str, ...],
     as_json: bool,
@@ -109,6 +117,11 @@ def command(
         from mnistnet import plots
 
         plots.check(plot)
+    if slides and (plot is None or plot.suffix.lower() != ".pdf"):
+        found = f"--plot {plot}" if plot else "no --plot"
+        raise UsageError(
+            f"--slides makes slides of a PDF: expected --plot with a name that ends in .pdf, found {found}"
+        )
     path = find_checkpoint(checkpoint, default="3blue1brown")
     loaded = checkpoints.load(path)
     seed = loaded.config.seed if seed is None else seed
@@ -153,7 +166,7 @@ def command(
     if plot:
         from mnistnet.plots.explanation import draw_explanation
 
-        draw_explanation(subject, explanation, plot)
+        draw_explanation(subject, explanation, plot, slides=slides)
     if as_json:
         origin = {"checkpoint": str(path), "untrained": untrained, "seed": seed}
         echo_json(origin | picture.origin | {"true_label": picture.true_label} | to_json(explanation))

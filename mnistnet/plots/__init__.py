@@ -4,7 +4,7 @@ Colours are Okabe and Ito's, which the colour-blind can tell apart; dashes and m
 lost in black and white. The same data gives the same bytes. Each kind of figure has a file of its own beside this one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
@@ -74,6 +74,18 @@ def figure(path: Path, width: float, height: float) -> Iterator["Figure"]:
         yield drawing
         stream, undated = BytesIO(), {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
         drawing.savefig(stream, format=form, metadata=undated.get(form))
+    replace_file(path, stream.getvalue(), PlotError)
+
+
+@contextmanager
+def pages(path: Path) -> Iterator[Callable[["Figure"], object]]:
+    """Give what adds a page to a PDF in our style, and write it to `path` at the end of the block. Raises PlotError."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    stream = BytesIO()
+    with mpl.rc_context(STYLE), PdfPages(stream, metadata={"CreationDate": None}) as book:
+        yield book.savefig
     replace_file(path, stream.getvalue(), PlotError)
 
 

@@ -1,6 +1,6 @@
-"""The figure of `mnistnet explain`: the story that one digit tells, on one tall page, section by section."""
+"""The figure of `mnistnet explain`: the story that one digit tells, on one tall page or on several sheets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import cos, floor, log10, radians, sin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from mnistnet.explain.batch_gradient import BatchGradient
 from mnistnet.explain.explanation import Explanation
 from mnistnet.explain.labels import MAX_ROWS, Subject
 from mnistnet.explain.sensitivity import STEP, Sensitivities, Sensitivity, Share
-from mnistnet.plots import COLOURS, GREY, figure
+from mnistnet.plots import COLOURS, GREY, figure, pages
 from mnistnet.plots.layout import INNER, MARGIN, RADIUS, SMALL, WIDTH, Page, brightness, colour, few, few_outputs, minus
 from mnistnet.util.arrays import Array
 from mnistnet.util.number_format import Unit, short, unit
@@ -20,6 +20,10 @@ from mnistnet.util.number_format import Unit, short, unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Part = Callable[[Page], None]
+
+A4, SLIDE = (8.27, 11.69), (13.333, 7.5)  # inches
+TOP = 0.3  # of a sheet, left free above
 DIGIT = 2.3  # inches
 PITCH = 0.25  # from neuron to neuron, one below the other
 TABLE_ROW = 0.235  # of the table
@@ -38,21 +42,69 @@ APART, LOWEST_LABEL = 22, 9  # per cent on the axes of what comes of training on
 ALONE, BATCHES = COLOURS[1], COLOURS[0]
 
 
-def draw_explanation(subject: Subject, explanation: Explanation, path: Path) -> None:
-    """Draw an explanation as one figure, as tall as it takes. Raises PlotError."""
-    with figure(path, WIDTH, WIDTH) as drawing:
-        compose(drawing, subject, explanation)
+def draw_explanation(subject: Subject, explanation: Explanation, path: Path, *, slides: bool = False) -> None:
+    """Draw an explanation: into a .pdf as A4 pages or 16:9 slides, else as one figure as tall as it takes.
+
+    Raises PlotError.
+    """
+    if path.suffix.lower() != ".pdf":
+        with figure(path, WIDTH, WIDTH) as drawing:
+            compose(drawing, subject, explanation)
+        return
+    with pages(path) as add:
+        for drawing in sheets(subject, explanation, SLIDE if slides else A4):
+            add(drawing)
 
 
 def compose(drawing: "Figure", subject: Subject, explanation: Explanation) -> Page:
     """Draw an explanation on a figure, and give that its height."""
     page = Page(drawing)
-    for section in (_head, _example_and_wishes, _three_ways, all_wishes, passed_back):
-        section(page, subject)
-    most_sensitive(page, subject, explanation.sensitivities)
-    only_this_one(page, subject, explanation.averages)
+    for part in _parts(subject, explanation):
+        part(page)
     page.finish()
     return page
+
+
+def sheets(subject: Subject, explanation: Explanation, size: tuple[float, float]) -> Iterator["Figure"]:
+    """Yield sheets of a size in inches, on each as many whole parts of the explanation as fit."""
+    from matplotlib.figure import Figure
+
+    width, height = size
+    room, shared = WIDTH * height / width, list[list[Part]]()
+    left = 0.0
+    for part in _parts(subject, explanation):
+        tried = Page(Figure())
+        part(tried)
+        if not shared or tried.y > left:
+            shared.append([])
+            left = room
+        shared[-1].append(part)
+        left -= tried.y
+    for parts in shared:
+        drawing = Figure()
+        page = Page(drawing)
+        page.y = TOP
+        for part in parts:
+            part(page)
+        page.fit(width, height)
+        yield drawing
+
+
+def _parts(subject: Subject, explanation: Explanation) -> list[Part]:
+    """Return what draws the parts of an explanation, none of which is broken between two sheets."""
+
+    def beginning(page: Page) -> None:
+        _head(page, subject)
+        _example_and_wishes(page, subject)
+
+    return [
+        beginning,
+        lambda page: _three_ways(page, subject),
+        lambda page: all_wishes(page, subject),
+        lambda page: passed_back(page, subject),
+        lambda page: most_sensitive(page, subject, explanation.sensitivities),
+        lambda page: only_this_one(page, subject, explanation.averages),
+    ]
 
 
 def _head(page: Page, subject: Subject) -> None:

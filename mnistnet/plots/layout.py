@@ -1,8 +1,9 @@
-"""A tall page laid out in inches from its top left corner, and what is drawn on it again and again: neurons, arrows,
-tables in colours.
+"""A page laid out in inches from its top left corner, and what is drawn on it again and again: neurons, arrows, tables
+in colours.
 
-Whatever is drawn moves the page's `y` down, and in the end the page is as tall as it takes. The canvas, the axes below
-all others, has inches for units too, so that circles are round and nothing depends on how much there is to show.
+Whatever is drawn moves the page's `y` down. In the end the page is as tall as it takes, or is made to fit a sheet. The
+canvas, the axes below all others, has inches for units too, so that circles are round and nothing depends on how much
+there is to show.
 """
 
 import re
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WIDTH, MARGIN = 10.5, 0.45
 INNER = WIDTH - 2 * MARGIN
 UP, DOWN = COLOURS[:2]
+TICK_LABEL = 8  # points
 LINE = 0.175  # of text, from one line to the next
 RADIUS, SMALL = 0.2, 0.095  # of neurons with a number in them, and without
 MAX_OUTPUTS = 10
@@ -76,6 +78,19 @@ class Page:
         self.canvas.set(ylim=(height, 0))
         for axes, (left, top, wide, high) in self._boxes:
             axes.set_position((left / WIDTH, 1 - (top + high) / height, wide / WIDTH, high / height))
+
+    def fit(self, width: float, height: float) -> None:
+        """Make it a sheet of this size in inches, with all that is on it as large as fits."""
+        scale = min(width / WIDTH, height / self.y)
+        aside, high = (width / scale - WIDTH) / 2, height / scale
+        self._drawing.set_size_inches(width, height)
+        self.canvas.set(xlim=(-aside, WIDTH + aside), ylim=(high, 0))
+        for axes, (left, top, wide, tall) in self._boxes:
+            axes.set_position(
+                ((left + aside) * scale / width, 1 - (top + tall) / high, wide * scale / width, tall / high)
+            )
+            axes.tick_params(labelsize=scale * TICK_LABEL)
+        _scale_artists(self._drawing, scale)
 
     def axes(self, left: float, top: float, width: float, height: float) -> "Axes":
         """Return axes in a box of the page."""
@@ -194,6 +209,21 @@ class Page:
             for x, text in zip(middles, texts, strict=True):
                 self.write(x, self.y + 0.1, minus(text), ha="center", size=8)
             self.y += 0.36 if words else 0.24
+
+
+def _scale_artists(drawing: "Figure", scale: float) -> None:
+    """Make texts and lines, whose sizes are in points whatever the figure's is, larger or smaller."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.text import Text
+
+    for text in drawing.findobj(Text):
+        text.set_fontsize(scale * float(text.get_fontsize()))
+    for line in drawing.findobj(Line2D):
+        line.set(linewidth=scale * line.get_linewidth(), markersize=scale * line.get_markersize())
+        line.set_markeredgewidth(scale * float(line.get_markeredgewidth()))
+    for patch in drawing.findobj(Patch):
+        patch.set_linewidth(scale * patch.get_linewidth())
 
 
 def broken(text: str, size: float, width: float) -> list[str]:

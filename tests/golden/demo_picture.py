@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.conftest import ROOT
 from tests.demo import DIGITS, FLAGS, draw, find_chromium, served
 
-WIDTH, HEIGHT = 1440, 1280
+WIDTH, HEIGHT = 1440, 1080
 PATH, RECORDING = ROOT / "docs" / "demo.png", ROOT / "docs" / "learn.gif"
 STEPS = (1, 1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 90, 120, 150, 200, 260, 340, 440, 580, 580, 580)  # before a picture
 SHRINK = 1.5  # from the page to the recording
@@ -25,7 +25,9 @@ def main() -> int:
     """Take the pictures, with the fonts of this machine."""
     with served() as demo, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", reduced_motion="reduce"
+        )
         page.goto(demo.url)
         draw(page, DIGITS[2])
         page.select_option("#label", "7")
@@ -63,6 +65,7 @@ def record(page: Page) -> None:
 
 
 def _seen(page: Page) -> Image.Image:
+    page.mouse.move(1, 1)  # no tip
     return Image.open(BytesIO(page.screenshot(full_page=True))).convert("RGB")
 
 

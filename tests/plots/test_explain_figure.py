@@ -22,7 +22,7 @@ from mnistnet.explain import batch_gradient
 from mnistnet.explain.explanation import Explanation, explain
 from mnistnet.explain.labels import Subject
 from mnistnet.nn.network import Network
-from mnistnet.plots.explanation import compose, draw_explanation
+from mnistnet.plots.explanation import A4, SLIDE, compose, draw_explanation, sheets
 from mnistnet.plots.layout import DOWN, UP, brightness
 from tests.conftest import ROOT
 from tests.explained import small, some_examples
@@ -193,11 +193,41 @@ def test_the_command_draws_the_figure_and_tells_the_story_all_the_same(tmp_path:
 
 def test_the_same_explanation_gives_the_same_bytes(tmp_path: Path) -> None:
     subject, explanation = told(content())
-    for name in ("a.png", "b.png", "c.svg", "d.svg"):
+    for name in ("a.png", "b.png", "c.svg", "d.svg", "e.pdf", "f.pdf"):
         draw_explanation(subject, explanation, tmp_path / name)
     contents = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
-    assert [content[:5] for content in contents[::2]] == [b"\x89PNG\r", b"<?xml"]
+    assert [content[:5] for content in contents[::2]] == [b"\x89PNG\r", b"<?xml", b"%PDF-"]
     assert contents[::2] == contents[1::2]
+
+
+@pytest.mark.parametrize("size", [A4, SLIDE])
+@pytest.mark.parametrize("name", ["the video's", "deep, tanh"])
+def test_sheets_have_their_size_and_every_sentence_of_the_tall_page_once(name: str, size: tuple[float, float]) -> None:
+    subject, explanation, _, texts, _ = drawn(name)
+    found: list[str] = []
+    with rc_context(plots.STYLE | {"figure.dpi": DPI}):
+        drawings = list(sheets(subject, explanation, size))
+        assert 3 <= len(drawings) <= 6
+        for figure in drawings:
+            assert tuple(figure.get_size_inches()) == size
+            renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+            canvas = figure.axes[0]
+            for text in canvas.texts:
+                if text.get_text():
+                    box = np.asarray(text.get_window_extent(renderer).extents) / DPI
+                    assert box.min() >= 0
+                    assert (box[2:] <= size).all(), text.get_text()
+                    found.append(text.get_text())
+    assert found == texts
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [(["--slides"], "found no --plot"), (["--slides", "--plot", "a.png"], "found --plot a.png")]
+)
+def test_slides_are_made_of_a_pdf_alone(words: list[str], found: str) -> None:
+    result = run("--index", "1", *words)
+    assert result.exit_code == 2
+    assert found in result.stderr
 
 
 @pytest.mark.parametrize(
