@@ -64,7 +64,8 @@ class Optimizer(ABC):
         """
         scratch = np.empty(min(BLOCK, share.stop - share.start), self._vectors[0].dtype)
         blocks = []
-        for decays, first, last in ((True, 0, self._weight_count), (False, self._weight_count, len(self._vectors[0]))):
+        weights, all_parameters = self._weight_count if self.weight_decay else 0, len(self._vectors[0])
+        for decays, first, last in ((True, 0, weights), (False, weights, all_parameters)):
             end = min(last, share.stop)
             for start in range(max(first, share.start), end, BLOCK):
                 piece = slice(start, min(start + BLOCK, end))
@@ -88,7 +89,7 @@ class Optimizer(ABC):
         for decays, block, others in blocks:
             for gradient in others:
                 np.add(block[1], gradient, out=block[1])
-            if decays and self.weight_decay:
+            if decays:
                 block[0] *= keep
             self._update(*block, *constants)
             if self.steps % FLUSH_EVERY == 0:
