@@ -57,10 +57,10 @@ function take(trainings) {
   trainings.forEach((one, i) => { run.costs[i] = thinned([...run.costs[i], [one.seconds, one.held_out_cost]]); });
   const seconds = Math.max(...trainings.map((one) => one.seconds));
   drawCurves("race-costs", trainings.map((one, i) => [`${count(one.batch_size)} a step`, KINDS[i], run.costs[i]]), null, short, "s");
-  const a = (one, length) => (one.seconds ? short(length / one.seconds) : "–");
+  const aSecond = (one, length) => (one.seconds ? short(length / one.seconds) : "–");
   $("race-figures").replaceChildren(...trainings.map((one, i, all) => el("tr", {},
     el("th", { scope: "row" }, el("i", { class: KINDS[i] }), name(one, i, all), one.diverged ? " (diverged)" : ""),
-    ...[count(one.step), short(one.path_length), short(one.displacement), a(one, one.path_length), a(one, one.displacement), percent(one.held_out_accuracy)]
+    ...[count(one.step), short(one.path_length), short(one.displacement), aSecond(one, one.path_length), aSecond(one, one.displacement), percent(one.held_out_accuracy)]
       .map((text) => el("td", {}, text)))));
   $("race-where").textContent = `${seconds.toFixed(1)} s of training each, from the same first weights.`;
 }
@@ -106,8 +106,8 @@ function drawPlane({ paths, x, y, costs, shares, trainings }) {
 function drawStretches({ stretches, trainings }) {
   $("race-stretches").replaceChildren(...stretches.map((points, i) => {
     const reach = Math.max(1e-12, ...points.flat().map(Math.abs)), scale = (value) => (SMALL / 2) * (1 + (0.92 * value) / reach);
-    const walked = points.slice(1).reduce((sum, [a, b], k) => sum + Math.hypot(a - points[k][0], b - points[k][1]), 0);
-    const came = Math.hypot(...points.at(-1)), words = `${points.length - 1} step${points.length === 2 ? "" : "s"}: walked ${short(walked)}, came ${short(came)} here`;
+    const length = points.slice(1).reduce((sum, [a, b], k) => sum + Math.hypot(a - points[k][0], b - points[k][1]), 0);
+    const displacement = Math.hypot(...points.at(-1)), words = `${points.length - 1} step${points.length === 2 ? "" : "s"}: length ${short(length)}, displacement ${short(displacement)}`;
     const whose = `${name(trainings[i], i, trainings)} images a step`;
     return el("figure", {}, svg("svg", { viewBox: `0 0 ${SMALL} ${SMALL}`, role: "img", "aria-label": `${whose}: ${words}` },
       svg("polyline", { class: KINDS[i], points: points.map(([a, b]) => `${scale(a).toFixed(1)},${scale(-b).toFixed(1)}`).join(" ") }),
