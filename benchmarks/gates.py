@@ -18,17 +18,18 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 from typing import Any
 
 import click
+from msgspec import convert
 
 from benchmarks.machine import ROOT, about
 from benchmarks.pairs import Ended, in_turn, run
-from benchmarks.quiet import CALM, wait_for_calm
+from benchmarks.quiet import wait_for_calm
 from benchmarks.report import read, replace_between, table
 from mnistnet.config import loader as configs
-from mnistnet.config import presets
+from mnistnet.config.figures import Figures
 from mnistnet.data import datasets
 from mnistnet.data.registry import DATASETS
 from mnistnet.errors import MnistnetError
@@ -36,7 +37,6 @@ from mnistnet.errors import MnistnetError
 RESULTS = ROOT / "benchmarks" / "gates.json"
 PAGE = ROOT / "docs" / "gates.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-OTHERS = "<!-- others: begin -->", "<!-- others: end -->"
 IMPORT = ("-c", "import torch")
 
 
@@ -56,6 +56,8 @@ GATES = (
     Gate("quick_99", 3, 0.99),
     Gate("best", 3, 0.993),
     Gate("fashion", 3, 0.895),
+    Gate("nielsen", 3, 0.98),
+    Gate("full_batch", 1, 0.87),
     Gate("large", 3, 0.9955),
 )
 LONG = ("large",)
@@ -99,11 +101,8 @@ def main(full: bool, only: tuple[str, ...], pairs: int, patience: float, results
 
 
 def page(page: str, found: Row) -> str:
-    """Return the page with these figures, and of the configs without any what their files say."""
-    known = {row["config"] for row in found["rows"]}
-    others = [f"- `{name}`: {presets.summary(name)}" for name in presets.names() if name not in known]
-    page = replace_between(page, BEGIN, END, text(found))
-    return replace_between(page, *OTHERS, "\n".join(others))
+    """Return the page with these figures."""
+    return replace_between(page, BEGIN, END, text(found))
 
 
 def config_file(config: str) -> Path:
@@ -137,7 +136,7 @@ def measured(gate: Gate, patience: float) -> Row:
             ended = run(training(gate.config, seed, folder))
             accuracy = json.loads(ended.output.splitlines()[-1])["test_accuracy"]
             runs.append({"seed": seed, "accuracy": accuracy, **_times(ended)})
-    kept = fmean(one["accuracy"] for one in runs) >= gate.accuracy
+    kept = convert({"config": gate.config, "runs": runs}, Figures).mean >= gate.accuracy
     return {"config": gate.config, "promised": gate.accuracy, "kept": kept, "runs": runs, "about": _about()}
 
 
@@ -165,7 +164,7 @@ def text(found: Row) -> str:
             f'`speedrun` took {median(ours):.2f} s, `python -c "import torch"` in turn {median(theirs):.2f} s: '
             f"{median(ratios):.2f} of it, pair by pair (n = {len(ratios)}, {ratios[0]:.2f} to {ratios[-1]:.2f})."
         )
-    if any(one["others"] > CALM for row in found["rows"] for one in row["runs"]):
+    if any(convert(row, Figures).disturbed for row in found["rows"]):
         parts.append("\\* Other programs were at work meanwhile; on a machine of its own it takes less.")
     for sentence in dict.fromkeys(_machine(row["about"]) for row in found["rows"]):
         configs = [f"`{row['config']}`" for row in found["rows"] if _machine(row["about"]) == sentence]
@@ -174,16 +173,15 @@ def text(found: Row) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    runs = row["runs"]
-    accuracies, seconds = ([one[key] for one in runs] for key in ("accuracy", "seconds"))
-    mark = "\\*" if any(one["others"] > CALM for one in runs) else ""
+    found = convert(row, Figures)
+    seconds = [run.seconds for run in found.runs]
     return [
-        f"`{row['config']}`",
-        f"{len(runs)}",
-        f"{100 * fmean(accuracies):.2f} % ({100 * min(accuracies):.2f} to {100 * max(accuracies):.2f})",
+        f"`{found.config}`",
+        f"{len(found.runs)}",
+        found.accuracy,
         f"{100 * row['promised']:g} %",
-        f"{median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f}){mark}",
-        f"{median(one['cpu_seconds'] for one in runs):.1f}",
+        f"{median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})" + ("\\*" if found.disturbed else ""),
+        f"{median(one['cpu_seconds'] for one in row['runs']):.1f}",
         "kept" if row["kept"] else "**not kept**",
     ]
 

@@ -10,8 +10,10 @@ import os
 import time
 from pathlib import Path
 
+from mnistnet.config.figures import QUIET
+
 STAT = Path("/proc/stat")
-CALM = 0.1  # cores that others may be using
+CALM = QUIET  # cores that others may be using
 TICKS = 0.03  # seconds by which the system's count may be off
 
 

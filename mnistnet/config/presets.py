@@ -1,6 +1,7 @@
 """The configs that come with the package, by name: in a wheel they lie inside it, in a checkout beside it."""
 
 import re
+from itertools import takewhile
 from pathlib import Path
 
 _HERE = Path(__file__).parent.parent
@@ -25,11 +26,7 @@ def path(name: str) -> Path | None:
 
 
 def summary(name: str) -> str:
-    """Return the first sentence of a config's opening comment: what it is, and how well and fast it learns."""
-    lines = (folder() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-    comment = []
-    for line in lines:
-        if not line.startswith("#"):
-            break
-        comment.append(line.lstrip("# "))
-    return re.split(r"(?<=\.)(?= Reproduce:|$| [A-Z`])", " ".join(comment), maxsplit=1)[0]
+    """Return the first sentence of a config's opening comment: what it is. `figures.py` knows how good it is."""
+    text = (folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    comment = [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
+    return re.split(r"(?<=\.) ", " ".join(comment), maxsplit=1)[0]

@@ -28,7 +28,7 @@ class Momentum(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 
 class Nesterov(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="nesterov"):
-    """`v = momentum * v + g`, `w -= rate * (g + momentum * v)` (Sutskever et al. 2013)."""
+    """`v = momentum * v + g`, `w -= rate * (g + momentum * v)` (Sutskever et al. 2013; form of Bengio et al. 2013)."""
 
     momentum: Velocity = 0.9
 
@@ -145,7 +145,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     seed: Annotated[
         int,
-        Meta(ge=0, le=2**63 - 1, description="decides first weights, split and shuffling, and nothing else does"),
+        Meta(
+            ge=0,
+            le=2**63 - 1,
+            description="decides all that is random: first weights, validation split, order, distortion and dropout",
+        ),
     ] = 0
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"],

@@ -158,7 +158,11 @@ class Momentum(Optimizer):
 
 
 class Nesterov(Momentum):
-    """Momentum that looks ahead (Sutskever et al. 2013): v as before; w -= learning_rate * (g + momentum * v)."""
+    """Momentum that looks ahead: v as before; w -= learning_rate * (g + momentum * v).
+
+    Sutskever et al. 2013 take the gradient at w + momentum * v. Here w stands for that point itself, the simplification
+    of Bengio, Boulanger-Lewandowski & Pascanu 2013; the velocity holds no learning rate, as in PyTorch's SGD.
+    """
 
     def _update(self, *block: Array) -> None:
         w, g, v, scratch, rate = block

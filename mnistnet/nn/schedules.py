@@ -64,7 +64,9 @@ class Cosine(Schedule, frozen=True, tag="cosine"):
 
 
 class OneCycle(Schedule, frozen=True, tag="one_cycle"):
-    """Up from `start` to 1 in the first `rise` of the training, then down to `final` (Smith & Topin 2018)."""
+    """Up from `start` to 1 in the first `rise`, then to `final` (Smith & Topin 2018, with fastai's half cosines)."""
+
+    # The paper's ramps are straight lines. PyTorch's OneCycleLR has fastai's half cosines by default, too.
 
     rise: Annotated[float, Meta(gt=0, lt=1, description="how much of the training goes up")] = 0.3
     start: Annotated[Share, Meta(description="the factor at the beginning")] = 0.04

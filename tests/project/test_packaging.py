@@ -37,10 +37,10 @@ def test_the_hooks_before_a_commit_are_what_make_check_runs() -> None:
     assert [hook["entry"].removesuffix(" --force-exclude") for hook in hooks] == commands
 
 
-def test_a_wheel_holds_the_configs_where_the_package_looks_for_them() -> None:
+def test_a_wheel_holds_the_configs_and_their_figures_where_the_package_looks_for_them() -> None:
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["only-include"] == ["mnistnet", "configs"]
-    assert wheel["sources"] == {"configs": "mnistnet/configs"}
+    assert wheel["only-include"] == ["mnistnet", "configs", "benchmarks/gates.json"]
+    assert wheel["sources"] == {"configs": "mnistnet/configs", "benchmarks": "mnistnet/configs"}
 
 
 @pytest.mark.parametrize("form", export.WRITERS)
