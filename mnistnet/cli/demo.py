@@ -11,10 +11,13 @@ import click
 from mnistnet.cli.options import data_options, find_checkpoint, open_store
 from mnistnet.cli.terminal import echo
 from mnistnet.errors import DemoError
+from mnistnet.util import system
 from mnistnet.util.extras import install_command
 
 if TYPE_CHECKING:
     from flask import Flask
+
+WAIT = 0.5  # seconds of waiting at a time: Windows hears Ctrl-C between two waits only
 
 
 @click.command(
@@ -77,7 +80,8 @@ def command(
         if not no_browser and not _opened(address):
             echo("no browser could be opened; open that address yourself", err=True)
         # Signals reach this thread alone, so that they can interrupt nothing but this waiting.
-        thread.join()
+        while thread.is_alive():
+            thread.join(WAIT)
     raise DemoError("the server stopped by itself")
 
 
@@ -103,7 +107,7 @@ def _serve(app: "Flask", listener: socket.socket) -> threading.Thread:
     from mnistnet.web.server import LIMITS
 
     logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it would report that visitors come and go
-    server = waitress.create_server(app, sockets=[listener], **LIMITS)
+    server = waitress.create_server(app, sockets=[listener], **LIMITS | {"asyncore_use_poll": system.CAN_POLL})
     thread = threading.Thread(target=server.run, name="mnistnet-demo", daemon=True)
     thread.start()
     return thread

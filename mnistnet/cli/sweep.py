@@ -113,7 +113,7 @@ def _workers(
     scheduler: str | None, tls: tuple[Path | None, Path | None, Path | None], jobs: int | None
 ) -> "Iterator[Hire]":
     from mnistnet.experiments.sweep import cluster, local
-    from mnistnet.training.process_pool import processors
+    from mnistnet.util.system import processors
 
     if scheduler is None:
         count = jobs or processors()

@@ -154,8 +154,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"],
         Meta(
-            description="processes that share each step, on Linux (elsewhere one does all); `auto` is one for the "
-            "smallest steps, which gain nothing from more, else one a processor"
+            description="processes that share each step, on Linux; `auto` is one for the smallest steps, which gain "
+            "nothing from more, else one a processor. Elsewhere threads of the matrix library; `auto` is one"
         ),
     ] = "auto"
 

@@ -16,8 +16,8 @@ from mnistnet.inference.evaluate import evaluate
 from mnistnet.training.averaging import ParameterAverage
 from mnistnet.training.data_loader import Batch, DataLoader
 from mnistnet.training.metrics import EpochMetrics, MetricsAccumulator, chance, is_stuck, silent_neurons, warnings
-from mnistnet.training.parallel import ParallelTrainer, workers_for
-from mnistnet.training.process_pool import one_blas_thread
+from mnistnet.training.parallel import ParallelTrainer, blas_threads_for, workers_for
+from mnistnet.training.process_pool import blas_threads
 from mnistnet.training.state import State, batch_size
 from mnistnet.training.state import start as start  # `start` and `fit` are used together
 
@@ -100,7 +100,7 @@ def fit(
     """
     config, seen, guessing = state.config, set[str](), chance(train.labels)
     sample = np.divide((validation or train).images[:SAMPLE], WHITE, dtype=state.network.dtype)
-    with one_blas_thread(), make_trainer(state, train) as trainer:
+    with blas_threads(blas_threads_for(config)), make_trainer(state, train) as trainer:
         while not state.finished:
             began, number, length = time.perf_counter(), state.epoch + 1, 1 / trainer.steps
 

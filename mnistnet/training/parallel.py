@@ -18,8 +18,9 @@ from mnistnet.nn.optimizers import Optimizer
 from mnistnet.training.averaging import ParameterAverage
 from mnistnet.training.data_loader import Batch, DataLoader, partition
 from mnistnet.training.metrics import MetricsAccumulator
-from mnistnet.training.process_pool import ProcessPool, possible_size, processors
+from mnistnet.training.process_pool import ProcessPool, possible_size
 from mnistnet.training.state import State, batch_size
+from mnistnet.util import system
 from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.shared_memory import shared_zeros
 
@@ -34,10 +35,18 @@ def workers_for(config: Config, examples: int) -> int:
     return possible_size(min(wanted, size))
 
 
+def blas_threads_for(config: Config) -> int:
+    """Return how many threads the matrix library may use: one where processes share steps, else what `threads` says.
+
+    "auto" is one there too: two are 1.4 times as fast on a calm machine, and many times slower beside another program.
+    """
+    return 1 if system.CAN_SHARE_STEPS or config.threads == "auto" else config.threads
+
+
 def num_workers(layer_sizes: Sequence[int], batch_size: int) -> int:
     """Return among how many processes such steps are best shared: one a processor, if each has enough to do."""
     largest = batch_size * max(a * b for a, b in pairwise(layer_sizes))
-    return max(1, min(processors(), largest // WORTH_A_PROCESS, batch_size // MIN_ROWS))
+    return max(1, min(system.processors(), largest // WORTH_A_PROCESS, batch_size // MIN_ROWS))
 
 
 class _Rows(NamedTuple):

@@ -13,7 +13,6 @@ import logging
 import os
 import select
 import signal
-import sys
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -23,11 +22,12 @@ from types import TracebackType
 from typing import Any
 
 from mnistnet.errors import WorkerError
+from mnistnet.util import system
 from mnistnet.util.shared_memory import shared_zeros
 
 log = logging.getLogger(__name__)
 
-CAN_FORK = sys.platform == "linux" and hasattr(os, "eventfd")  # elsewhere libraries do not survive a fork
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 TRIES = 100  # reads before sleeping, about a tenth of a millisecond: to be woken takes half as long
 PATIENCE = 5  # seconds without a sign of the others, after which one looks whether they are stopped
 MAX_ARGUMENTS = 8  # of a piece of work
@@ -35,22 +35,22 @@ MAX_ARGUMENTS = 8  # of a piece of work
 Work = Callable[..., object]
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def blas_threads(count: int) -> AbstractContextManager[Any]:
+    """Let the matrix library use so many threads inside a `with` block."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(count, user_api="blas")
+    return limits
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Keep the matrix library to one thread inside a `with` block."""
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
-    return limits
+    return blas_threads(1)
 
 
 def possible_size(wanted: int) -> int:
     """Return how many processes a pool can have here, of so many."""
-    return wanted if CAN_FORK else 1
+    return wanted if system.CAN_SHARE_STEPS else 1
 
 
 class ProcessPool:
@@ -186,7 +186,7 @@ class ProcessPool:
     def _serve(self, part: int, own: int) -> None:
         """Do a part whenever asked, until the process that started the pool ends."""
         try:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN)  # the first process decides what is to be done
             gc.disable()  # what is garbage here may be of use in the first process
             alive = self._ends[0]

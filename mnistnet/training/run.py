@@ -33,7 +33,7 @@ from mnistnet.training import loop
 from mnistnet.training.loop import EpochResult
 from mnistnet.training.metrics import EpochMetrics
 from mnistnet.training.metrics_csv import MetricsCsv
-from mnistnet.training.parallel import workers_for
+from mnistnet.training.parallel import blas_threads_for, workers_for
 from mnistnet.training.process_pool import one_blas_thread
 from mnistnet.training.state import State, attach_optimizer, batch_size, blas_description, split_for, start
 from mnistnet.util.atomic_files import reason, remove_temporaries, replace_file
@@ -73,7 +73,7 @@ class Run:
         self.folder, self.state, self.store = folder, state, store
         self.train, self.validation = train, validation
         self.resumed_epoch = state.epoch
-        self.blas, self.threads = blas_description(), workers_for(state.config, len(train))
+        self.blas, self.threads = blas_description(), _threads(state.config, train)
         self.table = MetricsCsv(folder / METRICS, COLUMNS)
         self._columns: dict[str, list[Any]] = {name: [] for name in METRIC_NAMES}
 
@@ -148,6 +148,11 @@ class Run:
         )
 
 
+def _threads(config: Config, train: Examples) -> int:
+    """Return how many processes, or threads of the matrix library, take each step together."""
+    return max(workers_for(config, len(train)), blas_threads_for(config))
+
+
 def safe_epoch(folder: Path) -> int:
     """Return the last epoch of the run in a folder that is on disk, 0 if there is none."""
     try:
@@ -179,7 +184,7 @@ def open_run(
     store.ensure()
     train, validation = split_for(config, store.examples("train"))
     batch_size(config, len(train))  # now, while an older run in the folder is still whole
-    threads = workers_for(config, len(train))
+    threads = _threads(config, train)
     with locked(folder), one_blas_thread():
         _refuse_present(folder, resume or force)  # again: another process may just have ended a run here
         for name in (CONFIG, METRICS, LAST, BEST):

@@ -5,6 +5,7 @@ import glob
 import os
 import socket
 import stat
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mnistnet.errors import MnistnetError
+from mnistnet.util import system
 
 TEMPORARY = ".tmp"
+REPLACE_TRIES, REPLACE_PAUSE = 100, 0.02  # and seconds between them, for files that somebody has open
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # a folder may be shared by machines, numbers are not
 
 
@@ -37,7 +40,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -82,7 +85,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
 
 def lives(process: int) -> bool:
     """Return whether there is a process of this number here."""
-    if os.name == "nt":  # there, a signal of 0 would end it
+    if not system.KNOWS_THE_LIVING:
         return True
     try:
         os.kill(process, 0)
@@ -97,6 +100,19 @@ def reason(error: OSError) -> str:
     """Return the operating system's words for an error, in lower case, without number and path."""
     words = error.strerror or str(error)
     return words[:1].lower() + words[1:]
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Put a file in the place of another. Raises OSError.
+
+    Windows refuses while a reader, a virus scanner or an indexer has the old one open, which seldom takes long.
+    """
+    for _ in range(0 if system.REPLACES_OPEN_FILES else REPLACE_TRIES):
+        with suppress(PermissionError):
+            temporary.replace(path)
+            return
+        time.sleep(REPLACE_PAUSE)
+    temporary.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:

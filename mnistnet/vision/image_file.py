@@ -5,7 +5,6 @@ million pixels; `detection.py` finds the digit. A picture that is already as in 
 """
 
 import struct
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from mnistnet.errors import ImageError
+from mnistnet.util import system
 from mnistnet.util.arrays import Array
 from mnistnet.util.atomic_files import open_regular, reason
 from mnistnet.vision import normalize, segmentation
@@ -40,7 +40,6 @@ LYING = (5, 6, 7, 8)  # EXIF's orientations of pictures that lie on their side
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
 
 SIZES = struct.Struct("<4I")  # rows, columns, width, height
-CAN_FORK = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
     if len(content) > MAX_FILE:
         raise ImageError(f"{name}: expected a picture of at most {MAX_FILE >> 20} MiB")
     Image.preinit()  # here, so that not every child must import what reads the usual formats
-    if not CAN_FORK:
+    if not system.CAN_FORK:
         return _decode(content, name)
     from mnistnet.util import bounded
 

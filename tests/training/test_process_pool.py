@@ -18,12 +18,13 @@ from mnistnet.data.datasets import Examples
 from mnistnet.errors import DivergedError, WorkerError
 from mnistnet.training import loop, process_pool
 from mnistnet.training.data_loader import DataLoader
-from mnistnet.training.process_pool import CAN_FORK, ProcessPool
+from mnistnet.training.process_pool import ProcessPool
+from mnistnet.util import system
 from mnistnet.util.shared_memory import shared_zeros
 from tests.conftest import ROOT
 from tests.helpers import some
 
-pytestmark = pytest.mark.skipif(not CAN_FORK, reason="needs processes that can be forked")
+pytestmark = pytest.mark.skipif(not system.CAN_SHARE_STEPS, reason="needs processes that can be forked")
 
 
 def comes_true(what: Callable[[], bool], seconds: float = 10) -> bool:

@@ -1,16 +1,15 @@
 """Work in a child with limits: its answer, its refusal, and what happens to what takes too much."""
 
 import os
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from mnistnet.util import bounded
+from mnistnet.util import bounded, system
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs processes that can be forked")
+pytestmark = pytest.mark.skipif(not system.CAN_FORK, reason="needs processes that can be forked")
 
 
 def children() -> set[str]:

@@ -19,6 +19,7 @@ import msgspec
 from mnistnet.errors import SweepError
 from mnistnet.experiments.sweep import trial
 from mnistnet.experiments.sweep.trial import Job, Score
+from mnistnet.util import system
 
 ATTEMPTS = 2  # how many processes a trial may kill before it is given up
 
@@ -96,7 +97,7 @@ def _prepare(parent: int) -> None:
             time.sleep(0.5)
         os._exit(1)
 
-    if os.name == "posix":  # elsewhere a process keeps the number of its parent
+    if system.KNOWS_THE_LIVING:  # else a process keeps the number of its parent
         threading.Thread(target=watch, daemon=True).start()
 
 
