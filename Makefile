@@ -47,9 +47,9 @@ pretrained: $(VENV)/.installed  ## make the networks that come with the package 
 docs: $(VENV)/.installed-docs  ## build the pages in docs/ as a site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-build: $(VENV)/.installed-dev  ## build the sdist and the wheel into dist/
+build: $(VENV)/.installed-dev  ## build the sdist and the wheel into dist/, the same bytes for the same commit
 	rm -rf dist
-	$(BIN)/python -m build --quiet .
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --quiet .
 
 package-test: build  ## install the wheel into an empty environment and try it there
 	$(BIN)/python .ci/package_test.py dist/*.whl

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mnistnet.api import load as load
     from mnistnet.api import train as train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Classifier", "Run", "__version__", "datasets", "load", "train"]
 
 

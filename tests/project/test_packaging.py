@@ -96,3 +96,27 @@ def test_the_commands_of_a_page_can_be_typed(page: str) -> None:
         context = found.make_context(name, words, parent=whole)
         configured = context.params.get("config_path")
         assert configured is None or configured.name in presets.names(), command
+
+
+WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+
+
+def test_ci_runs_on_each_system_and_each_python_that_the_package_names() -> None:
+    matrix = yaml.safe_load(WORKFLOW)["jobs"]["test"]["strategy"]["matrix"]
+    assert [name.partition("-")[0] for name in matrix["os"]] == ["ubuntu", "macos", "windows"]
+    classified = [entry.rpartition(" ")[2] for entry in PROJECT["project"]["classifiers"] if "Python :: 3." in entry]
+    assert matrix["python"] == classified
+    assert PROJECT["project"]["requires-python"] == f">={classified[0]}"
+
+
+def test_actions_are_pinned_to_commits_whose_version_is_said() -> None:
+    uses = re.findall(r"uses: (.*)", WORKFLOW)
+    assert len(uses) > 5
+    assert [use for use in uses if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use)] == []
+
+
+def test_ci_names_targets_and_folders_that_exist() -> None:
+    for target in re.findall(r"make ([a-z-]+)", WORKFLOW):
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+    for folder in re.findall(r"tests/\w+", WORKFLOW):
+        assert (ROOT / folder).is_dir(), folder
