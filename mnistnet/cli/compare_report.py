@@ -24,7 +24,7 @@ def tell(comparison: Comparison, rich: bool) -> Iterator[str]:
     yield ""
     yield pen.heading("How they walked")
     yield from _how_they_walked(comparison)
-    if rich and _has_sparks():
+    if rich and _has_sparks() and _one_cost(trajectories):
         yield ""
         yield pen.heading("Cost on training images against seconds, on a logarithmic scale")
         yield from _curves(trajectories)
@@ -34,7 +34,7 @@ def tell(comparison: Comparison, rich: bool) -> Iterator[str]:
     told = [text for text in (_data(comparison), _drunk_man(comparison)) if text]
     if not told or len(trajectories) > 2:
         told.append(_best(comparison))
-    yield from map(paragraph, told)
+    yield from map(paragraph, filter(None, told))
 
 
 def _what_they_know(trajectories: tuple[Trajectory, ...]) -> Iterator[str]:
@@ -99,6 +99,11 @@ def _curves(trajectories: tuple[Trajectory, ...]) -> Iterator[str]:
     yield f"  {'':<{NAME}}{'0 s':<{CURVE - 10}}{longest:>8.3g} s"
 
 
+def _one_cost(trajectories: tuple[Trajectory, ...]) -> bool:
+    """Return whether all costs are of one kind, and so can be compared."""
+    return len({trajectory.entry.config.loss for trajectory in trajectories}) == 1
+
+
 def _notes(comparison: Comparison) -> Iterator[str]:
     trajectories = comparison.trajectories
     configs = [trajectory.entry.config for trajectory in trajectories]
@@ -106,7 +111,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         yield "These are different networks: each started from weights of its own, and no plane holds all their paths."
     elif len({config.seed for config in configs}) > 1:
         yield f"All started from the first weights of seed {configs[0].seed}; the seeds differ in all else."
-    if len({config.loss for config in configs}) > 1:
+    if not _one_cost(trajectories):
         yield "Their costs are of different kinds and cannot be compared: look at the accuracies."
     if len({(config.seed, config.validation) for config in configs}) > 1:
         yield "They were judged by different validation images, so small differences in accuracy say little."
@@ -188,8 +193,12 @@ def _best(comparison: Comparison) -> str:
     trajectories = comparison.trajectories
     cheapest = min(trajectories, key=lambda trajectory: trajectory.snapshots[-1].train_cost)
     best = min(trajectories, key=lambda trajectory: -(trajectory.snapshots[-1].validation_accuracy or 0))
-    text = f"The lowest cost on training images has {cheapest.entry.name}, {short(cheapest.snapshots[-1].train_cost)}"
-    known = best.snapshots[-1].validation_accuracy
-    return text + (
-        "." if known is None else f"; the most validation images right, {best.entry.name}, {per_cent(known)}."
-    )
+    known, told = best.snapshots[-1].validation_accuracy, []
+    if _one_cost(trajectories):
+        told.append(
+            f"The lowest cost on training images is that of {cheapest.entry.name}, "
+            f"{short(cheapest.snapshots[-1].train_cost)}."
+        )
+    if known is not None:
+        told.append(f"The best validation accuracy is that of {best.entry.name}, {per_cent(known)}.")
+    return " ".join(told)

@@ -81,7 +81,7 @@ def curves(words: tuple[str, ...], output: Path | None) -> None:
 @output_option
 @data_options
 def confusion(word: str, split: str, output: Path | None, data_dir: Path | None, mirrors: tuple[str, ...]) -> None:
-    """Draw what is taken for what: the table of true against predicted classes."""
+    """Draw the confusion matrix: true against predicted classes."""
     path = _checked_output(output, word, "confusion")
     from mnistnet.plots.confusion import draw_confusion
 
@@ -110,7 +110,7 @@ def mistakes(
     subject = _evaluated(word, split, data_dir, mirrors)
     found = most_confident_errors(subject.evaluation, subject.examples, subject.loaded.temperature, most)
     wrong = subject.evaluation.total - subject.evaluation.correct
-    title = f"{subject.title}: the surest {len(found):,} of {wrong:,} mistakes"
+    title = f"{subject.title}: the {len(found):,} most confident of {wrong:,} errors"
     draw_mistakes(found, subject.spec.labels, subject.spec.shape, title, path)
     echo(str(path))
 
@@ -140,7 +140,7 @@ def weights(word: str, most: int, output: Path | None) -> None:
 @output_option
 @data_options
 def doubts(word: str, split: str, output: Path | None, data_dir: Path | None, mirrors: tuple[str, ...]) -> None:
-    """Draw whether the network is as sure as it is right, and what comes of not answering when it is not."""
+    """Draw the reliability diagram (confidence against accuracy) and the error-reject curve."""
     path = _checked_output(output, word, "doubts")
     from mnistnet.plots.reliability import draw_doubts
 

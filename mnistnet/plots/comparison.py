@@ -12,6 +12,7 @@ from mnistnet.experiments.compare import MIN_COST, Comparison
 from mnistnet.experiments.loss_surface import LossSurface, stretch_in_plane
 from mnistnet.experiments.trajectory import Trajectory
 from mnistnet.plots import GREY, MARKERS, figure, line_styles
+from mnistnet.plots.curves import COSTS
 from mnistnet.util.arrays import Array
 
 if TYPE_CHECKING:
@@ -22,25 +23,35 @@ SMALL = 0.1  # of the picture's width: a path that is smaller is shown enlarged
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
-    """Draw trajectories: cost against steps and seconds, accuracy against seconds, paths over contours of the cost."""
+    """Draw trajectories: cost against steps and seconds, accuracy against seconds, paths over contours of the cost.
+
+    Trainings with two kinds of cost: each kind against seconds.
+    """
     with figure(path, 10.5, 8.6) as drawing:
         layout = drawing.add_gridspec(2, 6)
-        steps, seconds = (drawing.add_subplot(layout[0, part]) for part in (slice(0, 3), slice(3, 6)))
+        left, right = (drawing.add_subplot(layout[0, part]) for part in (slice(0, 3), slice(3, 6)))
         accuracy, plane, stretch = (drawing.add_subplot(layout[1, 2 * n : 2 * n + 2]) for n in range(3))
         trajectories = comparison.trajectories
-        _costs(steps, trajectories)
-        _against_seconds(seconds, trajectories, "train_cost")
-        _as_costs(seconds, "Cost against seconds")
+        losses = list(dict.fromkeys(trajectory.entry.config.loss for trajectory in trajectories))
+        if len(losses) == 1:
+            _costs(left, trajectories)
+            _against_seconds(right, trajectories, "train_cost")
+            _as_costs(right, "Cost against seconds")
+        else:  # figures of two kinds of cost cannot be compared, so each has axes of its own
+            for axes, loss in zip((left, right), losses, strict=True):
+                _against_seconds(axes, trajectories, "train_cost", loss=loss)
+                _as_costs(axes, f"{COSTS[loss]} against seconds")
         _accuracies(accuracy, trajectories)
         _paths(plane, comparison)
         _stretches(stretch, trajectories)
-        drawing.legend(steps.get_lines(), list(map(_title, trajectories)), loc="outside upper center", ncols=2)
+        lines = accuracy.get_lines()[: len(trajectories)]
+        drawing.legend(lines, list(map(_title, trajectories)), loc="outside upper center", ncols=2)
 
 
 def _title(trajectory: Trajectory) -> str:
     return (
-        f"{trajectory.entry.name}: {trajectory.entry.batch_size:,} images a step, "
-        f"walked {_distance(trajectory.path_length)}, came {_distance(trajectory.displacement)}"
+        f"{trajectory.entry.name}: {trajectory.entry.batch_size:,} images a step, path length "
+        f"{_distance(trajectory.path_length)}, displacement {_distance(trajectory.displacement)}"
     )
 
 
@@ -72,20 +83,25 @@ def _as_costs(axes: "Axes", title: str) -> None:
 def _accuracies(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
     _against_seconds(axes, trajectories, "validation_accuracy", 100)
     _against_seconds(axes, trajectories, "train_accuracy", 100, linewidth=0.8)
-    axes.set(title="Accuracy", ylabel="accuracy (%)", ylim=(0, 100))
+    axes.set(title="Accuracy", ylabel="accuracy (%)")
     bold, thin = axes.get_lines()[0], axes.get_lines()[len(trajectories)]
-    words = ["on validation images", "on training images"]
+    words = ["validation", "training"]
     axes.legend([bold, thin], words, loc="best")
 
 
 def _against_seconds(
-    axes: "Axes", trajectories: Sequence[Trajectory], what: str, scale: float = 1, **changes: Any
+    axes: "Axes", trajectories: Sequence[Trajectory], what: str, scale: float = 1, loss: str = "", **changes: Any
 ) -> None:
-    """Plot what the snapshots say against time, which has to be seen in thousandths and in tens of a second alike."""
+    """Plot what the snapshots say against time, which has to be seen in thousandths and in tens of a second alike.
+
+    With `loss`, only trainings with that one are plotted.
+    """
     first = 0.5 * min(
         trajectory.snapshots[min(1, len(trajectory.snapshots) - 1)].seconds or 1e-3 for trajectory in trajectories
     )
     for trajectory, style in zip(trajectories, line_styles(), strict=False):
+        if loss and trajectory.entry.config.loss != loss:
+            continue
         times = [max(snapshot.seconds, first) for snapshot in trajectory.snapshots]
         known = [
             np.nan if (value := getattr(snapshot, what)) is None else scale * value for snapshot in trajectory.snapshots

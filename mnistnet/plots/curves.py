@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 MOST = {"loss": 1e39, "train_accuracy": 1, "validation_loss": 1e39, "validation_accuracy": 1, "learning_rate": 1e10}
 FAR = 20  # times as large: then a logarithmic axis
+COSTS = {"quadratic": "Quadratic cost", "cross_entropy": "Cross-entropy"}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A run to draw: its name, its metrics as columns with an entry an epoch, and which epoch was chosen.
+    """A run to draw: its name, which cost it has, its metrics as columns with an entry an epoch, and the best epoch.
 
     What was not measured is nan.
     """
 
     name: str
+    cost: str
     metrics: dict[str, npt.NDArray[np.float64]]
     best: int
 
@@ -45,23 +47,30 @@ def curve(name: str, checkpoint: Checkpoint) -> Curve:
                 "curves cannot be drawn; expected a checkpoint of `mnistnet train`"
             )
         columns[key] = values
-    return Curve(name, columns, checkpoint.best["epoch"])
+    config = checkpoint.config
+    smoothing = f", label smoothing {config.label_smoothing:g}" if config.label_smoothing else ""
+    return Curve(name, COSTS[config.loss] + smoothing, columns, checkpoint.best["epoch"])
 
 
 def draw_curves(curves: Sequence[Curve], path: Path) -> None:
-    """Draw runs over each other: bold what validation images say, thin what the training batches said."""
-    with figure(path, 10.5, 3.7 + 0.22 * ((len(curves) + 1) // 2)) as drawing:
-        cost, accuracy, rate = drawing.subplots(1, 3)
+    """Draw runs over each other: bold what validation images say, thin what the training batches said.
+
+    Each kind of cost has axes of its own, since figures of two kinds cannot be compared.
+    """
+    kinds = list(dict.fromkeys(one.cost for one in curves))
+    with figure(path, 3.5 * (2 + len(kinds)), 3.7 + 0.22 * ((len(curves) + 1) // 2)) as drawing:
+        *costs, accuracy, rate = drawing.subplots(1, 2 + len(kinds))
         for one, style in zip(curves, line_styles(), strict=False):
-            _both(cost, one, "loss", "validation_loss", style, 1)
+            _both(costs[kinds.index(one.cost)], one, "loss", "validation_loss", style, 1)
             _both(accuracy, one, "train_accuracy", "validation_accuracy", style, 100)
             rate.plot(_epochs(one), one.metrics["learning_rate"], **style)
-        cost.set(title="Cost", ylabel="mean cost of an image")
-        if any((one.metrics["loss"] > 0).any() for one in curves):
-            cost.set_yscale("log")
-            _plain_logarithms(cost)
-        accuracy.set(title="Accuracy", ylabel="accuracy (%)")
-        rate.set(title="Learning rate", ylabel="of the epoch's last step")
+        for axes, kind in zip(costs, kinds, strict=True):
+            axes.set(title=kind, ylabel="mean cost of an image")
+            if any((one.metrics["loss"] > 0).any() for one in curves if one.cost == kind):
+                axes.set_yscale("log")
+                _plain_logarithms(axes)
+        accuracy.set(title="Accuracy", ylabel="accuracy (%)", ylim=accuracy_range(curves))
+        rate.set(title="Learning rate", ylabel="at the epoch's last step")
         highest = [float(one.metrics["learning_rate"].max()) for one in curves]
         if max(highest) > FAR * min(highest) > 0:
             # Where a rate falls to nothing at the end, how near to nothing it came is of no interest.
@@ -69,7 +78,7 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
             _plain_logarithms(rate, (1,))
         else:
             rate.set(ylim=(0, None if max(highest) else 1))
-        for axes in (cost, accuracy, rate):
+        for axes in (*costs, accuracy, rate):
             _along_epochs(axes, max(len(one.metrics["loss"]) for one in curves))
         _explain(accuracy, any(_known(one, "validation_accuracy") for one in curves))
         if len(curves) > 1:
@@ -81,6 +90,15 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
 
 def _epochs(one: Curve) -> list[int]:
     return list(range(1, len(one.metrics["loss"]) + 1))
+
+
+def accuracy_range(curves: Sequence[Curve]) -> tuple[float, float]:
+    """Return the per cents to show: all but the first epochs' training, a mean that begins with random weights."""
+    shown = [one.metrics["validation_accuracy"] for one in curves]
+    shown += [one.metrics["train_accuracy"][min(1, len(_epochs(one)) - 1) :] for one in curves]
+    low, high = (100 * bound(np.concatenate(shown)) for bound in (np.nanmin, np.nanmax))
+    margin = max(0.08 * (high - low), 0.05)
+    return low - margin, high + margin
 
 
 def _known(one: Curve, name: str) -> bool:
@@ -117,9 +135,9 @@ def _plain_logarithms(axes: "Axes", steps: tuple[int, ...] = (1, 2, 5)) -> None:
 def _explain(axes: "Axes", validated: bool) -> None:
     from matplotlib.lines import Line2D
 
-    words = [(0.8, "", "training batches")]
+    words = [(0.8, "", "training")]
     if validated:
-        words = [(1.8, "", "validation images"), *words, (0, "o", "the epoch that was chosen")]
+        words = [(1.8, "", "validation"), *words, (0, "o", "best epoch")]
     handles = [
         Line2D([], [], color="black", linewidth=width, marker=marker, markerfacecolor="white", label=label)
         for width, marker, label in words

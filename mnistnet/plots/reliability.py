@@ -26,23 +26,23 @@ def draw_doubts(
     with figure(path, 9.2, 4.9) as drawing:
         layout = drawing.add_gridspec(2, 2, height_ratios=(3.2, 1))
         sure, crowd = drawing.add_subplot(layout[0, 0]), drawing.add_subplot(layout[1, 0])
-        _sureness(sure, "as shown" if temperature else "as computed", shown, right, SHOWN, "o")
+        _sureness(sure, "calibrated" if temperature else "not calibrated", shown, right, SHOWN, "o")
         if temperature is not None:
             raw = probabilities(logits, None).max(axis=1)
             _sureness(sure, "before calibration", raw, right, RAW, "s")
         sure.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        sure.set(title="As sure as right?", ylabel="share that is right", xlim=(0, 1.02), ylim=(0, 1.02))
+        sure.set(title="Reliability diagram", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
         words: dict[str, Any] = {
             "rotation": 45,
             "rotation_mode": "anchor",
             "transform_rotates_text": True,
             "fontsize": 8,
         }
-        sure.text(0.05, 0.09, "just as sure as right", color=GREY, va="bottom", **words)
+        sure.text(0.05, 0.09, "perfectly calibrated", color=GREY, va="bottom", **words)
         sure.legend(loc="lower right")
         counts = reliability(shown, right).counts
         crowd.bar(np.arange(0.05, 1, 0.1), counts, width=0.092, color=SHOWN)
-        crowd.set(xlabel="confidence of the answer", ylabel="answers", yscale="log", xlim=(0, 1.02), ylim=(0.5, None))
+        crowd.set(xlabel="confidence", ylabel="answers", yscale="log", xlim=(0, 1.02), ylim=(0.5, None))
         crowd.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         _silence(drawing.add_subplot(layout[:, 1]), shown, right)
         drawing.suptitle(title, x=0.01, ha="left", fontsize=9.5, color=GREY)
@@ -55,7 +55,7 @@ def _sureness(
     enough = bins.counts >= MIN_ANSWERS
     x, y = bins.confidence[enough], bins.accuracy[enough]
     errors = np.maximum([y - bins.low[enough], bins.high[enough] - y], 0)
-    label = f"{name}: off by {100 * bins.gap:.2f} points"
+    label = f"{name}: ECE {100 * bins.gap:.2f} %"
     axes.errorbar(x, y, errors, color=colour, marker=marker, markersize=5, linewidth=1.4, elinewidth=1, label=label)
 
 
@@ -68,8 +68,8 @@ def _silence(axes: "Axes", confidence: Array, right: npt.NDArray[np.bool_]) -> N
         if at >= 0:
             axes.plot(100 * (1 - answered[at]), 100 * wrong[at], "o", color=SHOWN, markersize=5)
             axes.annotate(
-                f"silent on {100 * share:.0f} %: {100 * wrong[at]:.2f} % wrong",
+                f"{100 * share:.0f} % rejected: {100 * wrong[at]:.2f} % errors",
                 (100 * share, 100 * wrong[at]), (7, 5), textcoords="offset points", fontsize=8,
             )  # fmt: skip
-    axes.set(title='Where it may say "I do not know"', xlabel="left unanswered, the least sure first (%)")
-    axes.set(ylabel="wrong among the answers (%)", xlim=(-0.4, 20), ylim=(0, None))
+    axes.set(title="Error-reject curve", xlabel="rejected, the least confident first (%)")
+    axes.set(ylabel="errors among the answers left (%)", xlim=(-0.4, 20), ylim=(0, None))

@@ -11,13 +11,13 @@ import numpy as np
 
 from mnistnet.errors import PlotError
 from mnistnet.experiments.sweep.journal import Entry
-from mnistnet.plots import GREY, figure
+from mnistnet.plots import COLOURS, GREY, figure
 from mnistnet.util.arrays import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = "cividis"
+BEST, TOP, OTHERS = "#000000", COLOURS[0], "#C6C6C6"  # the best trial, the best tenth, all others
 COLUMNS = 4
 FEW = 8  # different whole numbers for a key: each then has a place of its own
 
@@ -92,13 +92,11 @@ def draw_sweep(entries: Sequence[Entry], title: str, path: Path) -> None:
                 axes.set_ylabel("validation accuracy (%)")
 
 
-def _colours(accuracies: Array) -> Array:
-    """Return a colour for each: by rank, so that one trial that failed does not make all others look alike."""
-    import matplotlib as mpl
-
-    ranks = np.argsort(np.argsort(accuracies, kind="stable"), kind="stable") / max(1, len(accuracies) - 1)
-    colours: Array = mpl.colormaps[COLOURS](0.92 * ranks)
-    return colours
+def is_top(accuracies: Array) -> Array:
+    """Return which trials are the best tenth, rounded up."""
+    chosen: Array = np.zeros(len(accuracies), bool)
+    chosen[np.argsort(-accuracies, kind="stable")[: ceil(len(accuracies) / 10)]] = True
+    return chosen
 
 
 def _lines(axes: "Axes", scales: Sequence[Scale], entries: Sequence[Entry], accuracies: Array) -> None:
@@ -109,13 +107,22 @@ def _lines(axes: "Axes", scales: Sequence[Scale], entries: Sequence[Entry], accu
     span = (high - low) or 1.0
     bend = np.linspace(0, 1, 30)
     ease = bend * bend * (3 - 2 * bend)
-    for at in np.argsort(accuracies, kind="stable"):
-        entry, colour = entries[at], _colours(accuracies)[at]
+    top = is_top(accuracies)
+    for at in np.argsort(accuracies, kind="stable"):  # the best are drawn last, over the others
+        entry = entries[at]
         stops = [scale.place(entry.values[scale.key]) for scale in scales] + [(accuracies[at] - low) / span]
         x = np.concatenate([number + bend for number in range(len(stops) - 1)])
         y = np.concatenate([a + (b - a) * ease for a, b in pairwise(stops)])
         best = at == int(accuracies.argmax())
-        axes.plot(x, y, color="black" if best else colour, linewidth=2.4 if best else 1.2, alpha=1 if best else 0.85)
+        if best:
+            style: dict[str, Any] = {"color": BEST, "linewidth": 2.6, "label": "best"}
+        elif top[at]:
+            style = {"color": TOP, "linewidth": 1.8, "linestyle": (0, (5, 1.5)), "label": "best tenth"}
+        else:
+            style = {"color": OTHERS, "linewidth": 0.9, "label": "others"}
+        axes.plot(x, y, **style)
+    handles = {str(line.get_label()): line for line in axes.get_lines()}
+    axes.legend([*handles.values()][::-1], [*handles][::-1], loc="lower right", bbox_to_anchor=(1, 1.0), ncols=3)
     for number, scale in enumerate(scales):
         axes.axvline(number, color=GREY, linewidth=1)
         for place, words in scale.ticks:
@@ -142,9 +149,10 @@ def _points(axes: "Axes", scale: Scale, entries: Sequence[Entry], accuracies: Ar
         # The same order every time, no randomness: by accuracy, fanned out.
         ranks = np.argsort(np.argsort(accuracies, kind="stable"), kind="stable")
         places = places + 0.05 * ((ranks % 5) - 2) / 2 / max(1, len(scale.ticks) - 1)
-    axes.scatter(places, accuracies, s=26, color=_colours(accuracies), edgecolor="white", linewidth=0.5)
-    best = int(accuracies.argmax())
-    axes.scatter(places[best], accuracies[best], s=90, facecolor="none", edgecolor="black", linewidth=1.4)
+    top, best = is_top(accuracies), int(accuracies.argmax())
+    axes.scatter(places[~top], accuracies[~top], s=24, color="#9A9A9A", edgecolor="white", linewidth=0.5)
+    axes.scatter(places[top], accuracies[top], s=34, color=TOP, edgecolor="white", linewidth=0.5, marker="D")
+    axes.scatter(places[best], accuracies[best], s=110, facecolor="none", edgecolor=BEST, linewidth=1.4)
     axes.set_xticks([place for place, _ in scale.ticks], [words for _, words in scale.ticks])
     if max(len(words) for _, words in scale.ticks) * len(scale.ticks) > 26:
         axes.tick_params(axis="x", labelrotation=30)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -22,9 +23,10 @@ from mnistnet.inference import calibration
 from mnistnet.inference.evaluate import Evaluation, evaluate
 from mnistnet.inference.misclassified import most_confident_errors
 from mnistnet.nn.network import Network
-from mnistnet.plots.confusion import draw_confusion
+from mnistnet.plots.confusion import DARKEST, draw_confusion
+from mnistnet.plots.curves import Curve, accuracy_range
 from mnistnet.plots.misclassified import draw_mistakes
-from mnistnet.plots.sweep import Scale, draw_sweep
+from mnistnet.plots.sweep import BEST, TOP, Scale, draw_sweep, is_top
 from mnistnet.plots.weights import draw_weights, strongest
 from tests.experiments.test_sweep import entry
 
@@ -97,8 +99,31 @@ def test_the_curves_name_the_runs_and_the_epochs(trained: Path, run: Invoke) -> 
     result = run("plot", "curves", trained, "3blue1brown", "-o", "c.svg")
     assert result.exit_code == 0, result.output
     text = words_in(Path("c.svg"))
-    for words in ("Cost", "Accuracy", "Learning rate", "validation images", "training batches", "3blue1brown"):
+    for words in ("Accuracy", "Learning rate", "validation", "training", "best epoch", "3blue1brown"):
         assert words in text
+
+
+def test_each_kind_of_cost_has_axes_of_its_own(trained: Path, run: Invoke) -> None:
+    for runs, kinds in (
+        ([trained, "3blue1brown"], ["Cross-entropy", "Quadratic cost"]),
+        ([trained, trained], ["Cross-entropy"]),
+        ([trained, "best"], ["Cross-entropy", "Cross-entropy, label smoothing 0.1"]),
+    ):
+        assert run("plot", "curves", *runs, "-o", "c.svg").exit_code == 0
+        lines = words_in(Path("c.svg")).split("\n")
+        assert [line.strip() for line in lines if re.match(r" ?(Cross-entropy|Quadratic)", line)] == kinds
+
+
+def test_the_accuracies_are_shown_where_the_lines_are() -> None:
+    def rising(*accuracies: float) -> Curve:
+        values = np.array(accuracies)
+        known = {"validation_accuracy": values, "train_accuracy": values - np.eye(1, len(values))[0] / 2}
+        return Curve("a", "Cross-entropy", {**known, "loss": values}, 1)
+
+    low, high = accuracy_range([rising(0.9, 0.96), rising(0.95, 0.98)])
+    assert 88 < low < 90  # and not at 40 %, where the first epoch's training is
+    assert 98 < high < 99
+    assert accuracy_range([rising(0.9)])[0] < 40  # but where there is no other
 
 
 def test_the_confusion_has_the_counts_of_the_evaluation(trained: Path, run: Invoke) -> None:
@@ -106,7 +131,17 @@ def test_the_confusion_has_the_counts_of_the_evaluation(trained: Path, run: Invo
     text = words_in(Path("c.svg")).split("\n")
     table = np.array(json.loads(run("eval", trained, "--json").stdout)["confusion"])
     assert all(str(count) in text for count in table.flat if count)
-    assert "what it is" in text
+    assert "true class" in text
+
+
+def test_the_colours_of_two_confusion_matrices_mean_the_same(tmp_path: Path) -> None:
+    share, others = 0.1, (0, 0.6)  # of the first class, and of the second
+    colour = matplotlib.colormaps["Oranges"](share**0.5 / (1.12 * DARKEST**0.5))
+    for number, other in enumerate(others):
+        table = np.array([[900, 100], [1000 * other, 1000 - 1000 * other]], np.int64) * (number + 1)
+        draw_confusion(Evaluation(0.0, table, np.zeros((1, 1))), ("a", "b"), "t", tmp_path / "c.png")
+        near = np.abs(pixels(tmp_path / "c.png") - 255 * np.array(colour[:3])).max(axis=2) < 3  # of 256 shades
+        assert near.sum() > 1000
 
 
 def test_pictures_of_every_format_are_what_their_name_says(trained: Path, run: Invoke) -> None:
@@ -202,6 +237,12 @@ def test_a_sweeps_picture_shows_its_keys_and_is_the_same_every_time(run: Invoke)
     text = words_in(Path("s.svg"))
     for words in ("learning_rate (logarithmic)", "activation", "relu", "tanh", "24 trials, and 1 that diverged"):
         assert words in text
+    assert "best tenth" in text
+    picture = pixels(folder / "sweep.png")
+    assert has(picture, BEST) > 500
+    assert has(picture, TOP) > 500
+    assert is_top(np.array([0.1, 0.9, 0.2])).tolist() == [False, True, False]
+    assert is_top(np.linspace(0, 1, 25)).sum() == 3
     draw_sweep([entry(0.5, 0, "done", x=None)], "one", Path("one.png"))
 
 
