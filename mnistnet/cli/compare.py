@@ -45,11 +45,11 @@ def command(
     mirrors: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Train by several CONFIGs from the same first weights, and compare how they get on.
+    """Train several CONFIGs from the same first weights, side by side.
 
-    For each: its cost after so many steps and seconds, accuracy on training and validation images, how far it walked
-    and how far it came. Over --seconds a schedule runs as over as many epochs as fit in. The test images are not read,
-    and no run is kept.
+    For each: cost against steps and seconds, accuracy on training and validation images, the length of its path
+    through the space of weights and biases, and its displacement. With --seconds, a schedule runs over as many
+    epochs as fit. The test images are not read, and no run is kept.
     """
     if seconds is not None and epochs is not None:
         raise UsageError("--seconds and --epochs are two ways to say when to stop: choose one")

@@ -19,11 +19,11 @@ CURVE = 46  # columns
 def tell(comparison: Comparison, rich: bool) -> Iterator[str]:
     """Yield the lines, with curves where the terminal is a `rich` one that has the characters for them."""
     trajectories, pen = comparison.trajectories, Pen(rich)
-    yield pen.heading("What they know")
-    yield from _what_they_know(trajectories)
+    yield pen.heading("Cost and accuracy")
+    yield from _results(trajectories)
     yield ""
-    yield pen.heading("How they walked")
-    yield from _how_they_walked(comparison)
+    yield pen.heading("Paths through the space of weights and biases")
+    yield from _path_table(comparison)
     if rich and _has_sparks() and _one_cost(trajectories):
         yield ""
         yield pen.heading("Cost on training images against seconds, on a logarithmic scale")
@@ -37,7 +37,7 @@ def tell(comparison: Comparison, rich: bool) -> Iterator[str]:
     yield from map(paragraph, filter(None, told))
 
 
-def _what_they_know(trajectories: tuple[Trajectory, ...]) -> Iterator[str]:
+def _results(trajectories: tuple[Trajectory, ...]) -> Iterator[str]:
     widths = [NAME, 9, 8, 8, 10, 8, 8, 7]
     yield columns(["", "cost", "accuracy"], [NAME, 43, 15])
     yield columns(["", "steps", "epochs", "seconds", "after 1 s", "at end", "train", "valid."], widths)
@@ -49,10 +49,10 @@ def _what_they_know(trajectories: tuple[Trajectory, ...]) -> Iterator[str]:
         yield columns([*cells, "-" if known is None else per_cent(known)], widths)
 
 
-def _how_they_walked(comparison: Comparison) -> Iterator[str]:
+def _path_table(comparison: Comparison) -> Iterator[str]:
     widths = [NAME, 10, 10, 10, 9, 10, 9]
-    yield columns(["", "steps", "way", "distance", "way /", "degrees off"], [*widths[:5], 19])
-    yield columns(["", "a second", "walked", "come", "distance", "at first", "at end"], widths)
+    yield columns(["", "steps", "path", "displace-", "path /", "degrees off"], [*widths[:5], 19])
+    yield columns(["", "a second", "length", "ment", "displ.", "at first", "at end"], widths)
     for trajectory, angle in zip(comparison.trajectories, comparison.angles, strict=True):
         cells = [_name(trajectory), f"{trajectory.steps / trajectory.seconds:,.0f}" if trajectory.seconds else "-"]
         cells += [short(trajectory.path_length), short(trajectory.displacement)]
@@ -132,24 +132,22 @@ def _drunk_man(comparison: Comparison) -> str | None:
         return None
     every = "all " if careful.entry.batch_size == len(careful.entry.train) else ""
     text = (
-        f"The careful man, {careful.entry.name}, asks {every}{careful.entry.batch_size:,} images before each step: "
-        f"{_steps(careful)} in {careful.seconds:.1f} s, a walk of {short(careful.path_length)} to come "
-        f"{short(careful.displacement)} far. The drunk man, {drunk.entry.name}, asks {drunk.entry.batch_size:,}. "
-        f"{_off(angle)}He walks {short(drunk.path_length)} to come {short(drunk.displacement)} far, but takes "
-        f"{_steps(drunk)} in {drunk.seconds:.1f} s. "
+        f"The careful man, {careful.entry.name}, averages over {every}{careful.entry.batch_size:,} images before each "
+        f"step: {_steps(careful)} in {careful.seconds:.1f} s, a path of length {short(careful.path_length)} that ends "
+        f"{short(careful.displacement)} from its start. The drunk man, {drunk.entry.name}, looks at "
+        f"{drunk.entry.batch_size:,}. {_off(angle)}He takes {_steps(drunk)} in {drunk.seconds:.1f} s, a path of length "
+        f"{short(drunk.path_length)} that ends {short(drunk.displacement)} from its start. "
     )
     if len(drunk.stretch) > 2:
         walked, came = drunk.stretch_lengths
         steps = len(drunk.stretch) - 1
-        text += f"In {steps} steps from the middle he walks {short(walked)} to come {short(came)} far. "
+        text += f"Of {steps} steps in the middle, the path has length {short(walked)} and displacement {short(came)}. "
     his, other = drunk.snapshots[-1].train_cost, careful.snapshots[-1].train_cost
     if his < other:
         return (
             f"{text}His cost is {short(his)}, the careful man's {short(other)}: many rough steps beat few exact ones."
         )
-    return (
-        f"{text}His cost is {short(his)}, the careful man's {short(other)}: here the exact steps were worth their time."
-    )
+    return f"{text}His cost is {short(his)}, the careful man's {short(other)}: here exact steps were worth their time."
 
 
 def _steps(trajectory: Trajectory) -> str:
@@ -160,8 +158,8 @@ def _off(angle: Angle) -> str:
     if angle.first is None or angle.last is None:
         return ""
     return (
-        f"The direction that such a batch gives is off by {angle.first:.0f} degrees at first, and by {angle.last:.0f} "
-        "in the end, where 90 would be of no help at all. "
+        f"The gradient of such a batch is off by {angle.first:.0f} degrees at first, and by {angle.last:.0f} at the "
+        "end; 90 would be no help at all. "
     )
 
 

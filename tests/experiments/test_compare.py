@@ -327,8 +327,8 @@ def test_the_screen_fits_80_columns_and_tells_of_both_men_with_their_numbers(
     assert max(map(len, plain)) <= 80
     assert all(line.isascii() for line in plain)
     text = " ".join(plain)
-    assert "The careful man, careful, asks all 400 images before each step: 60 steps" in text
-    assert "The drunk man, drunk, asks 5." in text
+    assert "The careful man, careful, averages over all 400 images before each step: 60 steps" in text
+    assert "The drunk man, drunk, looks at 5." in text
     assert re.search(r"off by \d+ degrees at first, and by \d+", text)
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(encoding="utf-8"))
     rich = [re.sub(r"\x1b\[\d+m", "", line) for line in lines(pair, rich=True)]
