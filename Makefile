@@ -46,6 +46,7 @@ pretrained: $(VENV)/.installed  ## make the networks that come with the package 
 
 docs: $(VENV)/.installed-docs  ## build the pages in docs/ as a site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html is the front page; $(BIN)/mkdocs serve shows pages as you write them"
 
 build: $(VENV)/.installed-dev  ## build the sdist and the wheel into dist/, the same bytes for the same commit
 	rm -rf dist

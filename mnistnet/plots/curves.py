@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +59,11 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
     Each kind of cost has axes of its own, since figures of two kinds cannot be compared.
     """
     kinds = list(dict.fromkeys(one.cost for one in curves))
-    with figure(path, 3.5 * (2 + len(kinds)), 3.7 + 0.22 * ((len(curves) + 1) // 2)) as drawing:
-        *costs, accuracy, rate = drawing.subplots(1, 2 + len(kinds))
+    panels = 2 + len(kinds)
+    columns = panels if panels == 3 else ceil(panels / 2)
+    rows = ceil(panels / columns)
+    with figure(path, 3.5 * columns + 1.75 * (columns == 2), 3.7 * rows + 0.22 * ((len(curves) + 1) // 2)) as drawing:
+        *costs, accuracy, rate = [drawing.add_subplot(rows, columns, 1 + number) for number in range(panels)]
         for one, style in zip(curves, line_styles(), strict=False):
             _both(costs[kinds.index(one.cost)], one, "loss", "validation_loss", style, 1)
             _both(accuracy, one, "train_accuracy", "validation_accuracy", style, 100)
