@@ -36,8 +36,8 @@ Examples:
     metavar="FILE",
     help="The .png to write.",
 )
-@click.option("--count", type=click.IntRange(1, 200), default=10, show_default=True, help="How many training images.")
-@click.option("--zoom", type=click.IntRange(1, 8), default=2, show_default=True, help="Dots for each pixel, each way.")
+@click.option("--count", type=click.IntRange(1, 200), default=10, show_default=True, help="Number of training images.")
+@click.option("--zoom", type=click.IntRange(1, 8), default=2, show_default=True, help="Dots a side for each pixel.")
 @data_options
 @json_option
 def command(
@@ -50,9 +50,9 @@ def command(
     mirrors: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Draw training images, and beside each nine ways in which a config's `augment` distorts it.
+    """Draw training images, each with nine distorted copies, as a config's `augment` makes them.
 
-    The images are of each class in turn. Another `--set seed=N` distorts them otherwise.
+    The images are of each class in turn. `--set seed=N` chooses other distortions.
     """
     if out.suffix.lower() != ".png":
         raise UsageError(f"{out}: expected a file name that ends in .png")

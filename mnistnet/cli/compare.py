@@ -25,11 +25,9 @@ Examples:
   mnistnet compare configs/default.yaml --over batch_size=10,100,all --seconds 10 --plot walk.png""",
 )
 @click.argument("paths", nargs=-1, required=True, metavar="CONFIG...", type=PATH)
-@click.option("--seconds", type=float, metavar="S", help="Train each for so long, but one epoch at least.")
+@click.option("--seconds", type=float, metavar="S", help="Train each for S seconds, but at least one epoch.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Train each for N epochs [default: its own].")
-@click.option(
-    "--over", metavar="KEY=V1,V2,...", help="Make several configs of one: the same but for this key, with each value."
-)
+@click.option("--over", metavar="KEY=V1,V2,...", help="Compare one config with several values of a key.")
 @set_option
 @click.option("--plot", type=PATH, metavar="FILE", help="Draw a figure into this .png, .svg or .pdf.")
 @data_options

@@ -26,9 +26,9 @@ Examples:
     "--list", "list_all", is_flag=True, help="List the configs that come with the package, with accuracy and time."
 )
 def command(file: Path | None, overrides: tuple[str, ...], schema: bool, list_all: bool) -> None:
-    """Print the config that FILE (default: none) and the overrides come to, as YAML that loads again.
+    """Print the resolved config: the defaults, FILE and the overrides, as YAML that loads again.
 
-    FILE is a path, or the name of a config that comes with the package, here as in `train --config`.
+    FILE is a path, or the name of a config that comes with the package.
     """
     from mnistnet.config import loader as configs
 

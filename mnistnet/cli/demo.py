@@ -29,16 +29,16 @@ Examples:
   mnistnet demo runs/default/best.npz --no-browser --port 8000""",
 )
 @click.argument("checkpoint", required=False, metavar="[CHECKPOINT]")
-@click.option("--no-browser", is_flag=True, help="Only say where the page is.")
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Where to listen [default: a free port]."
+    "--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port to listen at [default: a free one]."
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address to listen at; others than this machine's own let your network in.",
+    help="Address to listen at; any but this machine's own lets your network in.",
 )
 @data_options
 def command(
@@ -49,7 +49,7 @@ def command(
     data_dir: Path | None,
     mirrors: tuple[str, ...],
 ) -> None:
-    """Open a page to draw a digit on, watch a network think about it, and teach it.
+    """Open a page to draw a digit on, watch a network think, and teach it.
 
     CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown` [default: 3blue1brown, which
     comes with the package]. The page works without internet. Needs the extra `demo`.

@@ -28,15 +28,15 @@ Examples:
   mnistnet eval runs/a runs/b runs/c""",
 )
 @click.argument("checkpoints", nargs=-1, required=True, metavar="CHECKPOINT...")
-@click.option("--dataset", help="Another data set than the one it was trained on.")
+@click.option("--dataset", help="Evaluate on this data set instead of the one it was trained on.")
 @click.option(
     "--split",
     type=click.Choice(["test", "validation", "train"]),
     default="test",
     show_default=True,
-    help="Which images; validation and train as they were divided for its training.",
+    help="Images to evaluate on; validation and train as its training split them.",
 )
-@click.option("--confusion", is_flag=True, help="Print the whole table of true against predicted.")
+@click.option("--confusion", is_flag=True, help="Print the confusion matrix.")
 @data_options
 @json_option
 def command(
@@ -50,8 +50,8 @@ def command(
 ) -> None:
     """Evaluate CHECKPOINT: accuracy, cost, precision and recall of each digit, most frequent confusions.
 
-    CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown`, which come with the package. Of
-    several the probabilities are averaged, each network's calibrated by its own temperature.
+    CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown`, which come with the package.
+    Several are evaluated as an ensemble: their calibrated probabilities are averaged.
     """
     from mnistnet.checkpoint import checkpoint
     from mnistnet.inference.classifier import Classifier, check_alike, evaluate_together

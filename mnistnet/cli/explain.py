@@ -36,7 +36,11 @@ Examples:
 @click.argument("image", required=False, metavar="[IMAGE]", type=PATH)
 @click.option("--index", type=int, metavar="N", help="An image of the data set instead of IMAGE, counted from 0.")
 @click.option(
-    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Where --index counts."
+    "--split",
+    type=click.Choice(["test", "train"]),
+    default="test",
+    show_default=True,
+    help="What --index counts.",
 )
 @click.option(
     "--checkpoint", metavar="CHECKPOINT", help="The network [default: 3blue1brown, which comes with the package]."
@@ -45,23 +49,23 @@ Examples:
     "--label",
     type=int,
     metavar="D",
-    help="What the picture should be read as [default: its true label, or for IMAGE what the network reads].",
+    help="The right answer [default: the true label; for IMAGE, the network's prediction].",
 )
 @click.option(
     "--neuron",
     metavar="J",
-    help="Whose three ways to show: an output neuron, or LAYER:J [default: the label's].",
+    help="Neuron of section 3: an output neuron, or LAYER:J [default: the label's].",
 )
-@click.option("--top", type=click.IntRange(1, 50), default=5, show_default=True, help="How many rows lists have.")
+@click.option("--top", type=click.IntRange(1, 50), default=5, show_default=True, help="Rows of each list.")
 @click.option(
     "--examples", type=click.IntRange(1), metavar="N", help="Average over N training images [default: all of them]."
 )
-@click.option("--untrained", is_flag=True, help="Explain first, random weights of the same shape.")
+@click.option("--untrained", is_flag=True, help="Explain the same network with random first weights.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
     metavar="N",
-    help="Of first weights and mini-batches [default: that of the network's training].",
+    help="Seed of first weights and mini-batches [default: that of its training].",
 )
 @click.option(
     "--section",
@@ -75,7 +79,7 @@ Examples:
     "--plot",
     type=PATH,
     metavar="FILE",
-    help="Draw it all into this .png or .svg as one tall picture, or into a .pdf as A4 pages, as well.",
+    help="Also draw it, into a .png or .svg as one tall picture, or into a .pdf as A4 pages.",
 )
 @click.option("--slides", is_flag=True, help="Make the .pdf of --plot slides of 16:9.")
 @data_options
@@ -98,11 +102,11 @@ def command(
     mirrors: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Tell what one digit, in the file IMAGE or from the data set, wishes of a network.
+    """Explain backpropagation for one digit, in the file IMAGE or from the data set.
 
-    Follows the video "What is backpropagation really doing?": what the digit costs, what the output layer wishes,
+    Follows the video "What is backpropagation really doing?": the cost of the digit, what the output layer wishes,
     three ways to raise a neuron, all wishes added up and passed back, which weights and biases matter most, and why not
-    to train on one digit alone. On a terminal that is too small for all of it a pager shows it (PAGER says which).
+    to train on one digit alone. On a small terminal a pager shows it (PAGER names another).
     """
     if (image is None) == (index is None):
         raise UsageError("expected either a picture file or --index N, " + ("found both" if image else "found neither"))

@@ -17,14 +17,14 @@ Examples:
 )
 @click.argument("checkpoint")
 @click.argument("file", type=PATH)
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
 def command(checkpoint: str, file: Path, force: bool) -> None:
     """Write the network in CHECKPOINT to FILE, an ONNX model (.onnx) or tensors for PyTorch and others (.safetensors).
 
     CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown`, which come with the package.
     ONNX: input `image`, pixels / 255, [N, 784]; outputs `logits` and `probabilities`. Safetensors: the names that a
-    torch.nn.Sequential of Linear layers has. Config, labels and validation accuracy stand in the file's metadata. Each
-    needs its library, which the extra of the same name brings.
+    torch.nn.Sequential of Linear layers has. The file's metadata has config, labels and
+    validation accuracy. Each format needs the extra of its name.
     """
     from mnistnet.checkpoint import checkpoint as checkpoints
     from mnistnet.inference import export

@@ -20,9 +20,9 @@ Examples:
 @click.argument("checkpoint")
 @json_option
 def command(checkpoint: str, as_json: bool) -> None:
-    """Describe CHECKPOINT: the network in words, its training in a table, hashes.
+    """Describe CHECKPOINT: network, training and data, with hashes.
 
-    CHECKPOINT is a file, the folder of a run, or `last-run`.
+    CHECKPOINT is a file, the folder of a run, `last-run`, or `best` or `3blue1brown`, which come with the package.
     """
     from mnistnet.checkpoint import checkpoint as checkpoints
 

@@ -34,7 +34,7 @@ def split_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["test", "validation", "train"]),
         default="test",
         show_default=True,
-        help="Which images; validation and train as they were divided for its training.",
+        help="Images to evaluate on; validation and train as its training split them.",
     )(command)
 
 
@@ -50,7 +50,7 @@ Examples:
   mnistnet plot sweep sweeps/sweep""",
 )
 def command() -> None:
-    """Draw pictures of runs, networks and sweeps, for paper and screen: PNG, SVG or PDF.
+    """Draw plots of runs, networks and sweeps, for paper and screen: PNG, SVG or PDF.
 
     Each command prints the name of the file that it drew. Needs the extra `plot`. docs/plots.md shows how to read them.
     """
@@ -60,7 +60,7 @@ def command() -> None:
 @click.argument("words", nargs=-1, required=True, metavar="RUN...")
 @output_option
 def curves(words: tuple[str, ...], output: Path | None) -> None:
-    """Draw cost, accuracy and learning rate of each RUN, epoch by epoch, several over each other.
+    """Draw cost, accuracy and learning rate of each RUN against epochs.
 
     RUN is the folder of a run, a checkpoint, or `last-run`, `best` or `3blue1brown`.
     """
@@ -92,14 +92,14 @@ def confusion(word: str, split: str, output: Path | None, data_dir: Path | None,
 
 @command.command(name="mistakes", epilog="\b\nExamples:\n  mnistnet plot mistakes best --most 24 -o mistakes.pdf")
 @checkpoint_argument
-@click.option("--most", type=click.IntRange(1, 200), default=32, show_default=True, help="How many pictures.")
+@click.option("--most", type=click.IntRange(1, 200), default=32, show_default=True, help="Number of images.")
 @split_option
 @output_option
 @data_options
 def mistakes(
     word: str, most: int, split: str, output: Path | None, data_dir: Path | None, mirrors: tuple[str, ...]
 ) -> None:
-    """Draw the most confident errors: what was said, how surely, and what is true.
+    """Draw the most confident errors: image, prediction, confidence and true class.
 
     The numbers are those of `mnistnet explain --index`.
     """
@@ -117,10 +117,10 @@ def mistakes(
 
 @command.command(name="weights", epilog="\b\nExamples:\n  mnistnet plot weights 3blue1brown")
 @checkpoint_argument
-@click.option("--most", type=click.IntRange(1, 1000), default=64, show_default=True, help="How many neurons.")
+@click.option("--most", type=click.IntRange(1, 1000), default=64, show_default=True, help="Number of neurons.")
 @output_option
 def weights(word: str, most: int, output: Path | None) -> None:
-    """Draw the weights of the first layer's neurons as images: what each of them looks for."""
+    """Draw the weights of each first-layer neuron as an image."""
     path = _checked_output(output, word, "weights")
     from mnistnet.checkpoint import checkpoint
     from mnistnet.plots.weights import draw_weights, strongest
@@ -154,7 +154,7 @@ def doubts(word: str, split: str, output: Path | None, data_dir: Path | None, mi
 @click.argument("folder", metavar="SWEEP", type=PATH)
 @output_option
 def sweep(folder: Path, output: Path | None) -> None:
-    """Draw the trials of a sweep's folder: a line through each one's values, and accuracy against each key."""
+    """Draw the trials of a sweep: parallel coordinates, and accuracy against each key."""
     from mnistnet.experiments.sweep import journal
     from mnistnet.plots.sweep import draw_sweep
 

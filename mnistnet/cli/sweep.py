@@ -35,18 +35,18 @@ Examples:
     "--jobs",
     type=click.IntRange(1, 256),
     metavar="N",
-    help="Run so many trials at a time on this machine [default: one for each processor].",
+    help="Run N trials at a time on this machine [default: one for each processor].",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Run them on the Dask cluster whose scheduler is there, instead.")
-@click.option("--tls-ca-file", type=PATH, metavar="FILE", help="For tls:// addresses: whom to believe, as PEM.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run them on the Dask cluster of this scheduler instead.")
+@click.option("--tls-ca-file", type=PATH, metavar="FILE", help="For tls:// addresses: certificate authority, as PEM.")
 @click.option("--tls-cert", type=PATH, metavar="FILE", help="For tls:// addresses: this client's certificate, as PEM.")
-@click.option("--tls-key", type=PATH, metavar="FILE", help="For tls:// addresses: the key of that, as PEM.")
+@click.option("--tls-key", type=PATH, metavar="FILE", help="For tls:// addresses: this client's private key, as PEM.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Override budget_minutes.")
 @click.option("--out", type=PATH, metavar="FOLDER", help="Folder of the sweep [default: sweeps/NAME].")
 @click.option("--resume", is_flag=True, help="Run only the trials that have no result yet in that folder.")
-@click.option("--force", is_flag=True, help="Start over in a folder that holds a sweep. Its results are lost.")
+@click.option("--force", is_flag=True, help="Start over in a folder that holds a sweep; its results are lost.")
 @data_options
-@click.option("--quiet", is_flag=True, help="No line for each trial, only the result.")
+@click.option("--quiet", is_flag=True, help="Print only the result, no line for each trial.")
 @json_option
 def command(
     path: Path,
@@ -64,10 +64,10 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train by every config that the file SWEEP asks for, and find the best by validation accuracy.
+    """Train every config that the file SWEEP asks for, and rank them by validation accuracy.
 
-    Writes a line for each trial into sweeps/NAME/sweep.jsonl as soon as it ends, and best.yaml at last, to be trained
-    with `mnistnet train --config`. Stop it whenever you like: --resume runs what is missing. The test images are not
+    Writes a line for each trial into sweeps/NAME/sweep.jsonl as soon as it ends, and at the end best.yaml, for
+    `mnistnet train --config`. You can stop it at any time; --resume runs the missing trials. The test images are not
     read.
     """
     for given, other, why in (

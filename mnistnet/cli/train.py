@@ -44,13 +44,13 @@ Examples:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue the run in that folder, with its own config unless --config is given; start it where there is none.",
+    help="Resume the run in that folder, with its own config unless --config is given; start one where there is none.",
 )
-@click.option("--from", "source", metavar="CHECKPOINT", help="Begin with the weights of this network.")
-@click.option("--force", is_flag=True, help="Start over in a folder that holds a run. The old run is lost.")
+@click.option("--from", "source", metavar="CHECKPOINT", help="Start from the weights of this network.")
+@click.option("--force", is_flag=True, help="Start over in a folder that holds a run; the old run is lost.")
 @data_options
 @click.option("--plot", is_flag=True, help="Draw curves.png into the run's folder at the end (needs the extra `plot`).")
-@click.option("--quiet", is_flag=True, help="No line for each epoch, only the result.")
+@click.option("--quiet", is_flag=True, help="Print only the result, no line for each epoch.")
 @json_option
 def command(
     config_path: Path | None,
@@ -68,8 +68,8 @@ def command(
     """Train a network and keep the best one.
 
     Writes config.yaml, metrics.csv, last.npz (to resume from) and best.npz (to use) into runs/NAME, where NAME is that
-    of the config file, or `default`. Prints a line an epoch: the cost and accuracy on the training batches as they
-    were learned from, accuracy on validation images, learning rate, time.
+    of the config file, or `default`. Prints a line after each epoch: mean cost and accuracy over its training batches,
+    accuracy on validation images, learning rate, time.
     """
     if resume and force:
         raise click.UsageError("--resume continues a run and --force starts it over: choose one")
