@@ -221,7 +221,7 @@ def _classifier(loaded: Checkpoint) -> Classifier:
 
 
 def as_pixels(images: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Return images as uint8 (n, pixels). Raises ValueError that says what was expected and what came."""
+    """Return images as uint8 (n, pixels). Raises ValueError, which says what was expected and found."""
     found, (rows, columns) = np.asarray(images), shape
     pixels = rows * columns
     if found.shape in ((pixels,), shape):

@@ -1,6 +1,6 @@
 """Named arrays in one file: the plainest kind of .npz, each array stored as it is. numpy.load reads it too.
 
-The reader believes nothing. zipfile makes an object for each entry that a forged directory lists, and numpy.load takes
+The reader trusts nothing. zipfile makes an object for each entry that a forged directory lists, and numpy.load takes
 memory for each number that a forged shape claims; here every size is compared with the file's own before anything
 is read, every array's type and shape are the caller's to demand, and every byte of an array is under a checksum.
 """

@@ -1,4 +1,4 @@
-"""`mnistnet augment-preview`: a picture of what augmentation makes of training images."""
+"""`mnistnet augment-preview`: a picture of training images and distorted copies."""
 
 from io import BytesIO
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`mnistnet compare`: trainings side by side, the careful man and the drunk man."""
+"""`mnistnet compare`: trainings side by side, such as full batches and mini-batches."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `mnistnet compare` says of its trainings: two tables, curves, and what they show, with the numbers at hand."""
+"""The report of `mnistnet compare`: two tables, curves, and sentences about what they show."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`mnistnet eval`: how good a checkpoint is, and where it errs."""
+"""`mnistnet eval`: accuracy, cost and errors of a checkpoint."""
 
 import math
 import time

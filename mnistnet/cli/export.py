@@ -1,4 +1,4 @@
-"""`mnistnet export`: take a network elsewhere."""
+"""`mnistnet export`: write a network for other programs."""
 
 from pathlib import Path
 

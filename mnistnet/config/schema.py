@@ -48,7 +48,7 @@ class EarlyStopping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """When to stop before the last epoch."""
 
     patience: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="after so many epochs without a new low of the validation loss")
+        int, Meta(ge=1, le=1_000_000, description="epochs without a new lowest validation loss before stopping")
     ] = 5
 
 
@@ -60,14 +60,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(min_length=1, max_length=1000, description="one that is known by name, or a folder of your own"),
     ] = "mnist"
     train_images: Annotated[
-        Count | Literal["all"], Meta(description="how many to learn from, of those that `validation` leaves")
+        Count | Literal["all"], Meta(description="number of training images, of those that `validation` leaves")
     ] = "all"
     validation: Annotated[
         int,
         Meta(
             ge=0,
             le=10_000_000,
-            description="how many training images are kept apart to choose the best epoch by; "
+            description="number of training images held out to choose the best epoch; "
             "`0`: none, the last epoch is best",
         ),
     ] = 5000
@@ -77,21 +77,22 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = (784, 128, 10)
     activation: Annotated[
         Literal["sigmoid", "relu", "tanh"],
-        Meta(description="what a neuron of a hidden layer makes of its weighted sum"),
+        Meta(description="activation function of the hidden layers"),
     ] = "relu"
     loss: Annotated[
         Literal["quadratic", "cross_entropy"],
         Meta(description="`cross_entropy` has softmax outputs, `quadratic` sigmoid outputs, as in the video"),
     ] = "cross_entropy"
     optimizer: Annotated[
-        Sgd | Momentum | Nesterov | Adam, Meta(description="how a gradient becomes a step: a word, or `name` and keys")
+        Sgd | Momentum | Nesterov | Adam,
+        Meta(description="the update rule: a name, or a mapping with `name` and its settings"),
     ] = Adam()
     learning_rate: Annotated[
-        float, Meta(ge=SMALLEST_NORMAL, le=1e9, description="the size of the step; the schedule multiplies it")
+        float, Meta(ge=SMALLEST_NORMAL, le=1e9, description="learning rate; the schedule multiplies it")
     ] = 0.015
     schedule: Annotated[
         Constant | Step | Cosine | OneCycle,
-        Meta(description="how the learning rate changes during the training: a word, or `name` and keys"),
+        Meta(description="how the learning rate changes: a name, or a mapping with `name` and its settings"),
     ] = OneCycle()
     schedule_epochs: Annotated[
         Annotated[int, Meta(ge=1, le=10_000_000)] | None,
@@ -102,7 +103,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     batch_size: Annotated[
         Count | Literal["all"],
-        Meta(description="examples a step; `all` is full-batch gradient descent, one step an epoch"),
+        Meta(description="examples per step; `all` is full-batch gradient descent, one step per epoch"),
     ] = 128
     epochs: Annotated[  # so few because their metrics must fit into a checkpoint's header
         int, Meta(ge=0, le=8_000, description="passes over the training images; `0` keeps the first weights")
@@ -119,29 +120,29 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Share,
         Meta(
             description="`0.999`: use the mean of the weights over the last 1,000 steps or so, "
-            "which is calmer than the last step's weights"
+            "which is less noisy than the last step's weights"
         ),
     ] = 0.0
     label_smoothing: Annotated[
         Share,
         Meta(
-            description="`0.1`: a tenth of each target is dealt out evenly over all classes "
+            description="`0.1`: a tenth of each target is spread evenly over all classes "
             "(Szegedy et al. 2016, section 7)"
         ),
     ] = 0.0
     dropout: Annotated[
         Share | tuple[Share, ...],
         Meta(
-            description="share of a hidden layer's activations silenced in each step, one for all hidden layers "
+            description="share of hidden activations set to zero in each step: one for all hidden layers, "
             "or a list with one for each (Srivastava et al. 2014)"
         ),
     ] = 0.0
     augment: Annotated[
         Default | Simard2003 | Ciresan2010 | None,
-        Meta(description="distort each image anew in each epoch: a word, or `name` and keys"),
+        Meta(description="distort each image in each epoch: a name, or a mapping with `name` and its settings"),
     ] = None
     early_stopping: Annotated[
-        EarlyStopping | None, Meta(description="stop before the last epoch, once nothing is gained any more")
+        EarlyStopping | None, Meta(description="stop early, when the validation loss no longer improves")
     ] = None
     seed: Annotated[
         int,

@@ -1,8 +1,8 @@
-"""Trainings side by side: the careful man and the drunk man.
+"""Trainings side by side, from the same first weights.
 
 In the video a full gradient is a careful man who calculates exactly how to go down before each slow step, and
-mini-batches are a drunk man who stumbles down the hill in quick ones (chapter 3, 9:33). Here both are followed from
-the same first weights: what they know after so many steps and so many seconds, and which way they went.
+mini-batches are a drunk man who stumbles down the hill in quick ones (chapter 3, 9:33). Both are followed here:
+cost and accuracy against steps and seconds, and their paths through the space of weights and biases.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ class Angle:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Walks of several configs, with the angle of each. `landscape` is None where their networks are not the same."""
+    """Trajectories of several configs, with the angle of each. `landscape` is None where the networks differ."""
 
     trajectories: tuple[Trajectory, ...]
     angles: tuple[Angle, ...]

@@ -1,4 +1,4 @@
-"""Paths through the space of all weights and biases, seen in the plane where there is most to see.
+"""Paths through the space of all weights and biases, and the cost around them, in a plane.
 
 That plane is spanned by the first two principal components of all the points of all paths. The space has thousands of
 dimensions and the points are a few hundred, so the components come from the small matrix of the points' inner

@@ -1,4 +1,4 @@
-"""What a network makes of a set of examples: cost, accuracy and who is confused with whom. Sums divided by N."""
+"""Evaluation on a set of examples: cost, accuracy and confusion matrix, as sums divided by N."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

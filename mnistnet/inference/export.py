@@ -1,6 +1,6 @@
-"""Takes a trained network elsewhere: into an ONNX model, or a safetensors file with the names PyTorch gives its layers.
+"""Exports a trained network as an ONNX model, or as a safetensors file with the names PyTorch gives its layers.
 
-Both hold the network to use and what it is: its config, the names of its classes, how it scored on validation images.
+Both also hold its config, the names of its classes, and its accuracy on validation images.
 The same checkpoint gives the same bytes. Each format needs its library, an extra of the same name.
 """
 

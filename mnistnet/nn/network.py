@@ -96,7 +96,7 @@ class Network:
 
     @ignore_fp_errors
     def forward(self, inputs: Array, cache: ForwardCache) -> ForwardCache:
-        """Let the activations ripple from the inputs, shape (batch, layer_sizes[0]), to the output layer."""
+        """Compute all activations, from the inputs, shape (batch, layer_sizes[0]), to the output layer."""
         a, z, last = cache.activations, cache.weighted_sums, len(self.weights) - 1
         a[0] = inputs
         for layer in range(last + 1):

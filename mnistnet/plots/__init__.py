@@ -1,4 +1,4 @@
-"""Figures for paper and projector, with matplotlib (the extra `plot`) and without a display: the style they share.
+"""Figures for paper and screen, with matplotlib (the extra `plot`) and without a display: the style they share.
 
 Colours are Okabe and Ito's, which the colour-blind can tell apart; dashes and markers differ too, so that nothing is
 lost in black and white. The same data gives the same bytes. Each kind of figure has a file of its own beside this one.

@@ -1,4 +1,4 @@
-"""`mnistnet plot confusion`: what is taken for what."""
+"""`mnistnet plot confusion`: the confusion matrix."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ TICKS = (0.001, 0.01, 0.03, 0.1)
 
 
 def draw_confusion(evaluation: Evaluation, labels: tuple[str, ...], title: str, path: Path) -> None:
-    """Draw the table of true against predicted classes; the darker, the larger the share that was confused.
+    """Draw the confusion matrix; the darker a cell, the larger the share of the true class that was misclassified.
 
     The scale of the colours is always the same.
     """

@@ -54,7 +54,7 @@ def curve(name: str, checkpoint: Checkpoint) -> Curve:
 
 
 def draw_curves(curves: Sequence[Curve], path: Path) -> None:
-    """Draw runs over each other: bold what validation images say, thin what the training batches said.
+    """Draw runs over each other: bold lines for validation images, thin ones for training batches.
 
     Each kind of cost has axes of its own, since figures of two kinds cannot be compared.
     """
@@ -97,7 +97,7 @@ def _epochs(one: Curve) -> list[int]:
 
 
 def accuracy_range(curves: Sequence[Curve]) -> tuple[float, float]:
-    """Return the per cents to show: all but the first epochs' training, a mean that begins with random weights."""
+    """Return the range to show, in per cent, without the training of the first epochs, which begins at random."""
     shown = [one.metrics["validation_accuracy"] for one in curves]
     shown += [one.metrics["train_accuracy"][min(1, len(_epochs(one)) - 1) :] for one in curves]
     low, high = (100 * bound(np.concatenate(shown)) for bound in (np.nanmin, np.nanmax))

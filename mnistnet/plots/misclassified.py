@@ -14,7 +14,7 @@ WRONG, RIGHT = "#A84400", "#00573F"  # darker than the colours of lines, to be r
 def draw_mistakes(
     mistakes: Sequence[Misclassified], labels: tuple[str, ...], shape: tuple[int, int], title: str, path: Path
 ) -> None:
-    """Draw pictures with what was said of them, how surely, and what they are."""
+    """Draw images with their prediction, its confidence, and the true class."""
     columns = min(COLUMNS, max(4, len(mistakes)))
     rows = max(1, ceil(len(mistakes) / columns))
     small = max(map(len, labels)) > 6

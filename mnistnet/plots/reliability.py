@@ -1,4 +1,4 @@
-"""`mnistnet plot doubts`: is a network as sure as it is right, and what comes of not answering when it is not?"""
+"""`mnistnet plot doubts`: the reliability diagram and the error-reject curve."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ MIN_ANSWERS = 5  # answers in a bin: the share of fewer says nothing
 def draw_doubts(
     logits: Array, labels: npt.NDArray[np.uint8], temperature: float | None, title: str, path: Path
 ) -> None:
-    """Draw confidence against accuracy, and the errors left where the network may say that it does not know."""
+    """Draw accuracy against confidence, and the errors left when the least confident answers are rejected."""
     right = logits.argmax(axis=1) == labels
     shown = probabilities(logits, temperature).max(axis=1)
     with figure(path, 9.2, 4.9) as drawing:

@@ -1,4 +1,4 @@
-"""`mnistnet plot sweep`: which values of the keys made the accuracy."""
+"""`mnistnet plot sweep`: trials in parallel coordinates, and accuracy against each key."""
 
 import json
 from collections.abc import Sequence

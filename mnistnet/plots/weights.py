@@ -1,4 +1,4 @@
-"""`mnistnet plot weights`: what each neuron of the first layer looks for, as a picture."""
+"""`mnistnet plot weights`: the weights of first-layer neurons as images."""
 
 from collections.abc import Sequence
 from math import ceil, sqrt

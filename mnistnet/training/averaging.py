@@ -1,4 +1,4 @@
-"""The average of a network's parameters over the steps of a training, which often reads better than the last ones."""
+"""The average of a network's parameters over training steps, which is often more accurate than the last ones."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What an epoch is judged by: cost, right answers and predicted classes, and what looks wrong about them."""
+"""The metrics of an epoch: cost, accuracy and predicted classes, and warnings that follow from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

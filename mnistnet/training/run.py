@@ -59,7 +59,7 @@ MAY_CHANGE = {
 
 @dataclass(frozen=True)
 class Summary:
-    """How a run ended: the epoch that was chosen, and what its network makes of the test images."""
+    """How a run ended: the epoch that was chosen, and its evaluation on the test images."""
 
     best_epoch: int
     test: Evaluation

@@ -1,4 +1,4 @@
-"""Work on what strangers send, in a child process with a limit of memory and time.
+"""Work on untrusted input, in a child process with a limit of memory and time.
 
 A file of a few kilobytes can ask its decoder for gigabytes, or for minutes. The child is a fork, so it costs a
 millisecond or two; what goes beyond the limits ends in it and nowhere else.
