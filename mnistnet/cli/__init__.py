@@ -84,7 +84,8 @@ class Cli(click.Group):
         except MnistnetError as error:
             return _fail(str(error), error.exit_code)
         except click.ClickException as error:
-            vars(error)["message"] = printable(error.message)
+            if not isinstance(error, click.exceptions.NoArgsIsHelpError):  # whose message is the help, many lines
+                vars(error)["message"] = printable(error.message)
             error.show()
             return error.exit_code
         except (KeyboardInterrupt, click.Abort):

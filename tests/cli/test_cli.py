@@ -224,6 +224,13 @@ def test_every_help_text_ends_with_examples_or_the_way_on(command: str) -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("group", ["", "plot"])
+def test_without_a_command_the_help_is_shown_line_by_line(group: str) -> None:
+    result = run(*group.split())
+    assert result.exit_code == 2
+    assert result.stderr == run(*group.split(), "--help").stdout
+
+
 def test_help_and_version_import_nothing_heavy() -> None:
     code = "import sys\nfrom mnistnet.__main__ import main\ntry: main()\nfinally: print(*sorted(sys.modules), sep=',')"
     for option in ("--help", "--version"):
