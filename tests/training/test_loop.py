@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
@@ -18,6 +19,7 @@ from mnistnet.training.data_loader import DataLoader
 from mnistnet.training.loop import EpochResult
 from mnistnet.training.metrics import EpochMetrics
 from mnistnet.training.state import State
+from mnistnet.util import system
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 from tests.helpers import some
@@ -278,3 +280,22 @@ def test_cross_entropy_is_what_training_reports(mnist_train: Examples) -> None:
     cache = state.network.forward((few.images / 255).astype(np.float32), state.network.forward_cache(64))
     expected = CrossEntropy.costs(cache.logits, np.eye(10, dtype=np.float32)[few.labels]).mean()
     assert reported == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("threads", "expected"), [("auto", 1), ("2", 2)])
+def test_where_steps_cannot_be_shared_the_matrix_library_has_the_threads_that_the_config_asks_for(
+    threads: str, expected: int, mnist_train: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "CAN_SHARE_STEPS", False)
+    config = configs.load(None, ["epochs=1", "validation=0", f"threads={threads}"])
+    seen = set[int]()
+
+    def look(_: int) -> None:
+        seen.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+
+    with threadpool_limits(3, user_api="blas"):
+        list(loop.fit(loop.start(config), some(mnist_train, 256), None, look))
+        assert seen == {expected}
+        seen.clear()
+        look(0)
+        assert seen == {3}  # as it was before
