@@ -64,7 +64,7 @@ def command(
         from mnistnet import plots
 
         plots.check(plot)
-    store = open_store(named[0][1].dataset, data_dir, mirrors)
+    store = open_store(named[0][1].dataset, data_dir, mirrors, named[0][1].read_as)
     for _, config in named:
         check_layer_sizes(config, store.spec)
     store.ensure()

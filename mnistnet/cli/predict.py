@@ -74,7 +74,6 @@ def command(
     are read all the same (exit code 1).
     """
     from mnistnet.checkpoint import checkpoint as checkpoints
-    from mnistnet.data.registry import MNIST
     from mnistnet.inference.classifier import Classifier
 
     if as_csv and as_json:
@@ -86,7 +85,7 @@ def command(
         if save_input.suffix.lower() != ".png":
             raise UsageError(f"--save-input: expected a file that ends in .png, found {save_input.name}")
     classifier = Classifier.of(checkpoints.load(find_checkpoint(checkpoint, default="best")))
-    if line and classifier.dataset != MNIST.name:
+    if line and not classifier.reads_digits:
         raise UsageError(f"--line reads digits, and this network knows {classifier.dataset}")
     failed = False
     if as_csv:
@@ -177,7 +176,7 @@ def _line_as_json(answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _text(answers: list[dict[str, Any]]) -> str:
-    return "".join(str(answer["digit"]) for answer in answers)
+    return "".join(answer["label"] for answer in answers)
 
 
 def _as_text(answer: dict[str, Any], top: int, labels: tuple[str, ...]) -> str:

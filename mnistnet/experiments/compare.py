@@ -68,9 +68,10 @@ def check(named: Sequence[tuple[str, Config]], seconds: float | None) -> None:
     if seconds is not None and not 0 < seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds {seconds:g}: expected more than 0 and at most {MAX_SECONDS:,.0f}")
     for (name, one), (other_name, other) in pairwise(named):
-        if one.dataset != other.dataset:
+        if (one.dataset, one.read_as) != (other.dataset, other.read_as):
             raise UsageError(
-                f"expected configs of one data set, found {one.dataset} in {name} and {other.dataset} in {other_name}"
+                "expected configs of one data set, read in one way, "
+                f"found {one.dataset} in {name} and {other.dataset} in {other_name}"
             )
     for name, config in named:
         if seconds is None and not config.epochs:
