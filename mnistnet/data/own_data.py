@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CLASSES = "classes.txt"
 MAX_CLASSES = 256  # a label is a byte
+BLOCK = 4096  # images moved at a time
 MAX_NAME_LENGTH = 40  # letters of a class's name
 USUAL = ReadAs()
 HELP = "`mnistnet data info --help` and docs/data.md say which forms are read"
@@ -97,6 +98,7 @@ def open_own(path: Path, read_as: ReadAs = USUAL, on_read: OnRead | None = None)
     """Read data of one's own. Raises DataError, naming the file that is missing, damaged or does not fit."""
     found = _read(path, read_as, on_read)
     parts = {name: _turned(part, read_as) for name, part in found.parts.items()}
+    found.parts.clear()  # so that what is turned or held out takes memory once
     form = found.form
     for part in parts.values():
         _check_counts(part)
@@ -171,6 +173,7 @@ def held_out(part: Part, share: float) -> tuple[Part, Part]:
     """Divide a part into one to train on and one to test on, with the same share of each class in it.
 
     The same for every training, whatever its seed: else the test images of one would be training images of another.
+    The images of the part given may be changed.
     """
     random = generator(0, Use.SPLIT)
     chosen = np.zeros(len(part.labels), bool)
@@ -181,9 +184,19 @@ def held_out(part: Part, share: float) -> tuple[Part, Part]:
         chosen[-1] = True
     if chosen.all():
         raise DataError(f"{part.where}: expected at least two images, one of them to test on, found {len(chosen)}")
-    pieces = (Part(part.images[rows], part.labels[rows], part.where) for rows in (~chosen, chosen))
-    train, test = pieces
-    return train, test
+    test = Part(part.images[chosen], part.labels[chosen], part.where)
+    return Part(_compacted(part.images, ~chosen), part.labels[~chosen], part.where), test
+
+
+def _compacted(images: npt.NDArray[np.uint8], kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Return the images that are kept, moved together in the memory they have, where they may be changed."""
+    if not images.flags.writeable:
+        return images[kept]
+    indices = np.flatnonzero(kept)
+    for start in range(0, len(indices), BLOCK):
+        block = indices[start : start + BLOCK]
+        images[start : start + len(block)] = images[block]
+    return images[: len(indices)]
 
 
 def _pictures(path: Path, read_as: ReadAs, train: Part, names: tuple[str, ...]) -> str:

@@ -27,7 +27,7 @@ ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 LABELS = {"label", "labels", "class", "target", "y", "digit"}
 IGNORED = {"id", "index", "imageid", ""}
 PICTURES = {"labels.csv"}
-ROWS = 8192  # parsed at a time
+ROWS = 1024  # parsed at a time
 MAX_LINE = 1 << 24  # characters
 MAX_COLUMNS = 1 << 20
 

@@ -1,5 +1,6 @@
 """What a reader of any form returns, and the errors that all of them can meet."""
 
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,9 +60,11 @@ class Found:
 def read_bytes(file: Path, limit: int = idx.MAX_BYTES) -> bytes:
     """Return what a file holds. Raises DataError, naming it."""
     with reading(file):
-        if not file.is_file():
-            raise DataError(f"{file}: expected a file, found {_kind(file)}")
-        if file.stat().st_size > limit:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
+            raise DataError(f"{file}: expected a file, found {what}")
+        if status.st_size > limit:
             raise DataError(f"{file}: larger than this program reads ({limit >> 20:,} MiB)")
         return file.read_bytes()
 
@@ -77,9 +80,3 @@ def reading(file: Path) -> Iterator[None]:
         if "null" in str(error):  # a null character in the name
             raise DataError(f"{str(file)!r}: not a file name") from None
         raise
-
-
-def _kind(file: Path) -> str:
-    if file.is_dir():
-        return "a folder"
-    return "a device or a pipe" if file.exists() else "none"

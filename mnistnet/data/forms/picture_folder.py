@@ -17,11 +17,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO, StringIO
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,8 +55,7 @@ FILE_WORDS, LABEL_WORDS = (
 )
 
 
-@dataclass(frozen=True)
-class _Picture:
+class _Picture(NamedTuple):
     """A picture: its file, by a path within the data set, and the word for what it shows."""
 
     name: str
@@ -370,8 +369,9 @@ def _keep(file: Path, images: npt.NDArray[np.uint8], as_they_are: bool) -> None:
             old.unlink()
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    return [(0, int(word), "") if word.isdecimal() else (1, 0, word) for word in re.split(r"(\d+)", name)]
+def _natural(name: str) -> str:
+    """Return what a name is sorted by, so that 2.png comes before 10.png."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(20), name)
 
 
 def _is_hidden(name: str) -> bool:
