@@ -126,6 +126,22 @@ def open_own(path: Path, read_as: ReadAs = USUAL, on_read: OnRead | None = None)
     )
 
 
+def read_images(path: Path, read_as: ReadAs) -> npt.NDArray[np.uint8]:
+    """Return the images in one CSV, NumPy or IDX file, turned as the data they are like, uint8 (n, rows, columns).
+
+    Labels, if it has any, are left out. Raises DataError.
+    """
+    from mnistnet.data.forms import csv_files, idx_files, numpy_files
+    from mnistnet.data.forms.values import as_bytes
+
+    if csv_files.is_csv(path):
+        images = csv_files.read_table(path, read_as.pixels).images
+    else:
+        images = numpy_files.read_images(path) if numpy_files.is_numpy(path) else idx_files.read_images(path)
+    (pixels,) = as_bytes([(images, str(path))])
+    return _turned(Part(pixels, np.empty(0, np.uint8), str(path)), read_as).images
+
+
 def _read(path: Path, read_as: ReadAs, on_read: OnRead | None) -> Found:
     """Choose the reader for a path, and return what it reads. Raises DataError."""
     from mnistnet.data.forms import csv_files, idx_files, numpy_files, picture_folder  # Pillow takes time to import

@@ -26,4 +26,4 @@ def what_else(content: bytes) -> str | None:
             return words
     if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
         return "a web page (an error or a login, perhaps); download the file again"
-    return None if any(content) else "a file that begins with zeros"
+    return None if any(content) or not content else "a file that begins with zeros"

@@ -69,6 +69,11 @@ def read(folder: Path, files: Files) -> Found:
     return Found("IDX files", found, _mapping(first), emnist=emnist)
 
 
+def read_images(file: Path) -> Array:
+    """Return the images in one IDX file, packed or not, (n, rows, columns). Raises DataError."""
+    return idx.parse(_content(file, "images"), 3, str(file))
+
+
 def _named(folder: Path) -> Iterator[Path]:
     for file in _listed(folder):
         if is_idx(file.name) and file.is_file():

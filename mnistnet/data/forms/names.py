@@ -37,6 +37,6 @@ def meaning(name: str) -> Meaning:
 
 
 def is_idx(name: str) -> bool:
-    """Return whether a file's name is one that IDX files have: idx or ubyte in it, or no ending but .gz."""
-    plain = name.lower().removesuffix(".gz")
-    return not name.startswith(".") and bool(re.search(r"idx|ubyte", plain) or "." not in plain)
+    """Return whether a file's name is one that IDX files have: it has no ending, or one with idx or ubyte in it."""
+    stem, dot, ending = name.lower().removesuffix(".gz").rpartition(".")
+    return not dot or (bool(stem) and re.search(r"idx|ubyte", ending) is not None)

@@ -77,7 +77,7 @@ def read(where: Path, files: list[Path]) -> Found:
 
 
 def read_images(path: Path) -> Array:
-    """Return the images in a NumPy file, uint8 (n, rows, columns): the test ones of several. Raises DataError."""
+    """Return the images in a NumPy file, (n, rows, columns): the test ones of several. Raises DataError."""
     arrays = {meaning(name): (array, f"{path}, {name}" if name else str(path)) for name, array in _arrays(path).items()}
     images = {key.part: value for key, value in arrays.items() if key.kind == "images"} or (
         {None: next(iter(arrays.values()))} if len(arrays) == 1 else {}
@@ -85,8 +85,7 @@ def read_images(path: Path) -> Array:
     chosen = images.get("test") or images.get(None) or images.get("train")
     if chosen is None:
         raise DataError(f"{path}: expected an array of images, such as x_test, found {len(arrays)} others")
-    (pixels,) = as_bytes([(_images(*chosen), chosen[1])])
-    return pixels
+    return _images(*chosen)
 
 
 def _images(array: Array, name: str) -> Array:
