@@ -354,7 +354,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "NaN in a table": (_file("train.csv", SQUARE + "0,1,nan,3,4\n"), "holds pixels that are not finite numbers"),
     "300 in a table": (_file("train.csv", SQUARE + "0,1,300,3,4\n"), "found float32 from 1 to 300"),
     "an odd number of pixels": (
-        _file("train.csv", "0,1,2,3\n1,2,3,4\n"),
+        _file("train.csv", "0,1,2\n1,2,3\n"),
         "expected a label and the pixels of a square image",
     ),
     "pixels alone": (_file("train.csv", "1,2,3,4\n1,2,3,4\n"), "expected a column of labels"),

@@ -99,9 +99,7 @@ def read(folder: Path, read_as: ReadAs, on_read: OnRead | None = None) -> Found:
         start = rows.stop
     remarks = []
     if left_out:
-        remarks.append(
-            f"{folder}: {len(left_out):,} files or folders are no pictures and left out, such as {left_out[0]}"
-        )
+        remarks.append(f"{folder}: {len(left_out):,} that are no pictures are left out, such as {left_out[0]}")
     return Found("pictures", parts, names, remarks, pictures=None if as_they_are else wanted)
 
 
