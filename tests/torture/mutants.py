@@ -16,7 +16,7 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from mnistnet.util.arrays import Array
 from tests.golden.make import GOLDEN, golden
 from tests.mirror import idx_file
 from tests.pictures import on_paper, saved
@@ -221,12 +222,12 @@ def idx_files(source: random.Random, count: int) -> Iterator[Mutant]:
 # Tables: images in CSV and NumPy files, and the table of a folder of pictures
 
 
-def _table() -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _table() -> tuple[Array, Array]:
     random = np.random.default_rng(4)
     return random.integers(0, 256, (12, 6, 6)).astype(np.uint8), np.arange(12) % 3
 
 
-def _lines(*rows: Iterable[object]) -> bytes:
+def _lines(*rows: Sequence[object]) -> bytes:
     return b"".join(",".join(map(str, row)).encode() + b"\n" for row in rows)
 
 
@@ -288,7 +289,7 @@ def npz_arrays(source: random.Random, count: int) -> Iterator[Mutant]:
         "x_test.npy": npy(images),
         "y_test.npy": npy(labels),
     }
-    odd: list[np.ndarray] = [  # type: ignore[type-arg]
+    odd: list[Array] = [
         *(images.astype(kind) for kind in ("u2", "<i8", "f2", ">f8", "c8", "?")),
         *(
             images / 255,
@@ -317,7 +318,7 @@ def npz_arrays(source: random.Random, count: int) -> Iterator[Mutant]:
 
 def picture_tables(source: random.Random, count: int) -> Iterator[Mutant]:
     """Yield tables of pictures with names and labels of all kinds."""
-    good = [["file", "label"], *([f"{number}.png", number % 2] for number in range(6))]
+    good: list[list[object]] = [["file", "label"], *([f"{number}.png", number % 2] for number in range(6))]
     names = (
         *CELLS,
         "../digit.png",
