@@ -8,7 +8,9 @@ import gzip
 import math
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -16,7 +18,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from mnistnet.data import idx
-from mnistnet.data.forms.found import Found, Part, reading
+from mnistnet.data.forms.found import Found, Part, listed, reading
 from mnistnet.data.forms.names import meaning
 from mnistnet.data.forms.values import as_bytes, as_labels
 from mnistnet.data.what_else import GZIP, what_else
@@ -30,6 +32,8 @@ PICTURES = {"labels.csv"}
 ROWS = 1024  # parsed at a time
 MAX_LINE = 1 << 24  # characters
 MAX_COLUMNS = 1 << 20
+MAX_LETTERS = 1 << 34  # of a table
+MAX_TIMES = 64  # as many letters as a packed table has bytes
 
 
 class Table(NamedTuple):
@@ -58,8 +62,7 @@ def is_csv(path: Path) -> bool:
 
 def find(folder: Path, group: str | None = None) -> dict[str, Path]:
     """Return the tables of images in a folder, by part; of one `group` where there are several. Raises DataError."""
-    with reading(folder):
-        tables = sorted(file for file in folder.iterdir() if is_csv(file) and file.name not in PICTURES)
+    tables = [file for file in listed(folder) if is_csv(file) and file.name not in PICTURES]
     groups: dict[str, dict[str, Path]] = {}
     for file in tables:
         stem = file.name.lower().removesuffix(".gz")[:-4]
@@ -114,7 +117,7 @@ def read_table(path: Path, pixels: int | None = None) -> Table:
             return _read(path, stream, pixels)
         except UnicodeDecodeError:
             raise DataError(f"{path}: expected CSV as UTF-8 text, found other bytes") from None
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise DataError(f"{path}: the gzip file is damaged or cut short ({error}); fetch it again") from None
 
 
@@ -133,9 +136,15 @@ def _opened(path: Path) -> IO[str]:
 
 
 def _lines(path: Path, stream: IO[str]) -> Iterator[str]:
-    number = 0
+    number, length, most = 0, 0, MAX_LETTERS
+    if isinstance(stream, TextIOWrapper) and isinstance(stream.buffer, gzip.GzipFile):
+        most = max(idx.UNPACKED_IN_ANY_CASE, MAX_TIMES * path.stat().st_size)
     while line := stream.readline(MAX_LINE):
-        number += 1
+        number, length = number + 1, length + len(line)
+        if length > most:
+            raise DataError(
+                f"{path}: holds over {most:,} letters, more than such a file does; unpack it first if it may"
+            )
         if len(line) == MAX_LINE:
             raise DataError(
                 f"{path}, line {number}: longer than {MAX_LINE:,} characters; expected a line for each image"
@@ -178,7 +187,8 @@ def _layout(path: Path, first: str, second: str, pixels: int | None) -> _Columns
     cells = [cell.strip().strip('"').lower() for cell in first.rstrip("\r\n").split(delimiter)]
     if len(cells) > MAX_COLUMNS:
         raise DataError(f"{path}: expected at most {MAX_COLUMNS:,} columns, found {len(cells):,}")
-    header = int(not all(map(_is_number, cells)))
+    # pandas names columns 0, 1, 2, ... where nobody else has.
+    header = int(not all(map(_is_number, cells)) or (len(cells) > 9 and cells == list(map(str, range(len(cells))))))
     if header and not second.strip():
         raise DataError(f"{path}: expected a line for each image, found only one line, which is not numbers")
     named = [i for i, cell in enumerate(cells) if cell in LABELS] if header else []

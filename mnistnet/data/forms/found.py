@@ -4,6 +4,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from mnistnet.data import idx
 from mnistnet.errors import DataError
 from mnistnet.util.atomic_files import reason
+
+MAX_FILES = 10_000  # in a folder of IDX, CSV or NumPy files
 
 OnRead = Callable[[int, int], object]
 """Called with how many pictures are read, and how many there are."""
@@ -67,6 +70,13 @@ def read_bytes(file: Path, limit: int = idx.MAX_BYTES) -> bytes:
         if status.st_size > limit:
             raise DataError(f"{file}: larger than this program reads ({limit >> 20:,} MiB)")
         return file.read_bytes()
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return what is in a folder, in order; nothing where there is far more than a data set has. Raises DataError."""
+    with reading(folder):
+        found = list(islice(folder.iterdir(), MAX_FILES + 1))
+    return sorted(found) if len(found) <= MAX_FILES else []
 
 
 @contextmanager

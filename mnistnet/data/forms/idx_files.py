@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnistnet.data import idx
-from mnistnet.data.forms.found import Found, Part, read_bytes, reading
+from mnistnet.data.forms.found import Found, Part, listed, read_bytes
 from mnistnet.data.forms.names import is_idx, meaning
 from mnistnet.data.forms.values import as_bytes, as_labels
 from mnistnet.data.registry import NAMES
@@ -17,19 +17,16 @@ from mnistnet.data.what_else import GZIP
 from mnistnet.errors import DataError
 from mnistnet.util.arrays import Array
 
-MAX_FILES = 10_000  # looked at in a folder of IDX files
-
 Files = dict[tuple[str, str], list[Path]]
 
 
 def find(folder: Path, group: str | None = None) -> Files:
     """Return the IDX files in a folder, by part and kind; of one `group` where there are several. Raises DataError."""
-    with reading(folder):
-        here = list(_named(folder))
-        groups = _groups(here)
-        if not any(len(files) == len(NAMES) for files in groups.values()):
-            inner = [each for each in _listed(folder) if each.is_dir()]
-            groups = _groups([*here, *(file for each in inner for file in _named(each))])
+    here = list(_named(folder))
+    groups = _groups(here)
+    if not any(len(files) == len(NAMES) for files in groups.values()):
+        inner = [each for each in listed(folder) if each.is_dir()]
+        groups = _groups([*here, *(file for each in inner for file in _named(each))])
     if group is not None:
         return groups.get(meaning(group).group, {})
     if len(groups) > 1:
@@ -75,18 +72,9 @@ def read_images(file: Path) -> Array:
 
 
 def _named(folder: Path) -> Iterator[Path]:
-    for file in _listed(folder):
+    for file in listed(folder):
         if is_idx(file.name) and file.is_file():
             yield file
-
-
-def _listed(folder: Path) -> list[Path]:
-    found = []
-    for file in folder.iterdir():
-        found.append(file)
-        if len(found) > MAX_FILES:
-            return []  # whatever it is, it is no folder of a few IDX files
-    return sorted(found)
 
 
 def _groups(files: list[Path]) -> dict[str, Files]:

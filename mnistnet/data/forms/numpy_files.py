@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from mnistnet.data import idx
-from mnistnet.data.forms.found import Found, Part, reading
+from mnistnet.data.forms.found import Found, Part, listed, reading
 from mnistnet.data.forms.names import meaning
 from mnistnet.data.forms.values import as_bytes, as_labels
 from mnistnet.data.what_else import what_else
@@ -32,8 +32,7 @@ def is_numpy(path: Path) -> bool:
 
 def find(folder: Path) -> list[Path]:
     """Return the NumPy files in a folder: one .npz, or the .npy files (or .npz of one array) of a data set."""
-    with reading(folder):
-        files = sorted(file for file in folder.iterdir() if is_numpy(file) and file.is_file())
+    files = [file for file in listed(folder) if is_numpy(file) and file.is_file()]
     named = [file for file in files if meaning(file.stem).kind]
     if len({meaning(file.stem)[1:] for file in named}) > 1:
         return named

@@ -65,14 +65,14 @@ class _Picture(NamedTuple):
 def is_one(folder: Path) -> bool:
     """Return whether a folder holds pictures in folders of their classes, or a table of them."""
     with reading(folder):
-        parts = [each for each in folder.iterdir() if each.name.lower() in PARTS and each.is_dir()]
-        for each in [*parts, folder]:
-            if (each / TABLE).is_file():
+        if (folder / TABLE).is_file():
+            return True
+        folders = [each for each in _entries(folder) if each.is_dir()]
+        for part in [each for each in folders if each.name.lower() in PARTS]:
+            if (Path(part) / TABLE).is_file():
                 return True
-            inner = (sub for sub in each.iterdir() if sub.is_dir() and not _is_hidden(sub.name))
-            if any(any(True for _ in islice(_pictures_in(sub, sub.name, folder, []), 1)) for sub in inner):
-                return True
-    return False
+            folders += [each for each in _entries(Path(part)) if each.is_dir()]
+        return any(next(_pictures_in(Path(each), "", folder, []), None) for each in folders)
 
 
 def read(folder: Path, read_as: ReadAs, on_read: OnRead | None = None) -> Found:
@@ -105,12 +105,12 @@ def read(folder: Path, read_as: ReadAs, on_read: OnRead | None = None) -> Found:
 
 def _parts(folder: Path, left_out: list[str]) -> dict[str, list[_Picture]]:
     """Return the pictures of each part, in order. Raises DataError."""
-    inner = {each.name.lower(): each for each in sorted(folder.iterdir()) if each.is_dir()}
+    inner = {each.name.lower(): Path(each) for each in _entries(folder) if each.is_dir()}
     parts = {PARTS[name]: each for name, each in inner.items() if name in PARTS}
     if "train" not in parts:
         parts = {"train": folder}
     else:
-        left_out += [each.name for name, each in inner.items() if name not in PARTS and not _is_hidden(each.name)]
+        left_out += [each.name for name, each in inner.items() if name not in PARTS]
     found: dict[str, list[_Picture]] = {}
     for part in ("train", "test"):
         if part in parts:
@@ -127,38 +127,39 @@ def _parts(folder: Path, left_out: list[str]) -> dict[str, list[_Picture]]:
 def _in_folders(where: Path, root: Path, left_out: list[str]) -> list[_Picture]:
     """Return the pictures below a folder in the order of their own names, 2.png before 10.png, whatever their class."""
     found: list[_Picture] = []
-    for each in sorted(where.iterdir()):
-        if _is_hidden(each.name):
+    for entry in _entries(where):
+        path = Path(entry)
+        if not entry.is_dir():
+            left_out.append(path.relative_to(root).as_posix())
             continue
-        if not each.is_dir():
-            left_out.append(str(each.relative_to(root)))
-            continue
-        found += _pictures_in(each, each.name, root, left_out)
+        found += _pictures_in(path, entry.name, root, left_out)
         if len(found) > MAX_PICTURES:
             raise DataError(f"{root}: expected at most {MAX_PICTURES:,} pictures, found more")
     return sorted(found, key=lambda picture: (_natural(picture.name.rpartition("/")[2]), picture.name))
 
 
 def _pictures_in(folder: Path, word: str, root: Path, left_out: list[str]) -> Iterator[_Picture]:
-    count = 0
+    for entry in _entries(folder):
+        path = Path(entry)
+        if entry.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            raise DataError(f"{path}: is a link that leads out of {root}; put the picture itself there")
+        if entry.is_dir(follow_symlinks=False):
+            yield from _pictures_in(path, word, root, left_out)
+        elif not entry.name.lower().endswith(ENDINGS) or not entry.is_file():
+            left_out.append(path.relative_to(root).as_posix())
+        elif not entry.stat().st_size:
+            raise DataError(f"{path}: the file is empty; expected a picture")
+        else:
+            yield _Picture(path.relative_to(root).as_posix(), word)
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """Return what is in a folder and not hidden, by name. Raises DataError where that is more than any data set has."""
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if _is_hidden(entry.name):
-                continue
-            path = Path(entry.path)
-            if entry.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-                raise DataError(f"{path}: is a link that leads out of {root}; put the picture itself there")
-            if entry.is_dir(follow_symlinks=False):
-                yield from _pictures_in(path, word, root, left_out)
-            elif not entry.name.lower().endswith(ENDINGS) or not entry.is_file():
-                left_out.append(path.relative_to(root).as_posix())
-            else:
-                count += 1
-                if not entry.stat().st_size:
-                    raise DataError(f"{path}: the file is empty; expected a picture")
-                if count > MAX_PICTURES:
-                    raise DataError(f"{folder}: expected at most {MAX_PICTURES:,} pictures, found more")
-                yield _Picture(path.relative_to(root).as_posix(), word)
+        found = list(islice((entry for entry in entries if not _is_hidden(entry.name)), MAX_PICTURES + 1))
+    if len(found) > MAX_PICTURES:
+        raise DataError(f"{folder}: expected at most {MAX_PICTURES:,} pictures, found more")
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def _in_table(table: Path, root: Path) -> Iterator[_Picture]:
@@ -324,7 +325,7 @@ def _as_it_is(content: bytes, shape: tuple[int, int]) -> npt.NDArray[np.uint8] |
     if content[:4] != b"\x89PNG":
         return None
     with suppress(Exception), Image.open(BytesIO(content), formats=["PNG"]) as image:
-        if image.mode == "L" and image.size == shape[::-1] and not image.info:
+        if image.mode == "L" and image.size == shape[::-1] and not image.info.keys() & {"transparency", "exif"}:
             return np.asarray(image)
     return None
 
