@@ -68,6 +68,7 @@ def command(
     for _, config in named:
         check_layer_sizes(config, store.spec)
     store.ensure()
+    store.warn()
     how_long = "each for its own epochs" if epochs is None else f"{epochs:,} epoch{'' if epochs == 1 else 's'} each"
     how_long = how_long if seconds is None else f"{seconds:g} s each"
     echo(f"comparing {', '.join(name for name, _ in named)}: {how_long}", err=True)

@@ -133,15 +133,17 @@ class DownloadBar:
 
 
 class ReadingBar:
-    """Draws a bar for the pictures of a folder that are read, on a terminal."""
+    """Draws a bar for the pictures of a folder as they are checked and read, on a terminal."""
 
     def __init__(self) -> None:
+        self._what = ""
         self._bar: tqdm[Any] | None = None
 
-    def __call__(self, done: int, total: int) -> None:
-        """Show that so many of all pictures are read."""
-        if self._bar is None:
-            self._bar = bar(total, "reading", " pictures")
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show that this is done with so many of all pictures."""
+        if self._bar is None or what != self._what:
+            self.close()
+            self._what, self._bar = what, bar(total, what, " pictures")
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

@@ -111,7 +111,7 @@ def _of_labels(where: str, train: Part, test: Part, names: tuple[str, ...]) -> l
     if counts[most] > MAX_IMBALANCE * counts[least]:
         found.append(
             f"{where}: class {names[most]} has {counts[most]:,} training images and class {names[least]} "
-            f"{counts[least]:,}, over {MAX_IMBALANCE} to 1, so the rare one will hardly be learned: "
+            f"{counts[least]:,}, over {MAX_IMBALANCE} to 1, so the rare one will be learned badly: "
             "--set class_weights=balanced gives each class the same weight"
         )
     return found

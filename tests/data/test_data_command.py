@@ -266,11 +266,17 @@ def test_pictures_are_read_once_and_kept_by_what_they_hold(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(picture_folder, "FEW", 100)  # so that other processes read them
     folder = write_class_folders(tmp_path / "own", digits)
-    seen: list[tuple[int, int]] = []
-    first = open_own(folder, on_read=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (500, 500)
+    seen: list[int] = []
+
+    def note(what: str, done: int, total: int) -> None:
+        if what == "reading":
+            assert total == 500
+            seen.append(done)
+
+    first = open_own(folder, on_read=note)
+    assert seen[-1] == 500
     seen.clear()
-    again = open_own(folder, on_read=lambda done, total: seen.append((done, total)))
+    again = open_own(folder, on_read=note)
     assert not seen
     assert again.hashes() == first.hashes()
     (kept,) = (tmp_path / "cache" / "mnistnet" / "pictures").iterdir()
@@ -278,7 +284,7 @@ def test_pictures_are_read_once_and_kept_by_what_they_hold(
     assert open_own(folder).hashes() == first.hashes()
     changed = next((folder / "train" / "5").iterdir())
     changed.write_bytes(png(np.full((28, 28), 7, np.uint8)))
-    assert open_own(folder, on_read=lambda done, total: seen.append((done, total))).hashes() != first.hashes()
+    assert open_own(folder, on_read=note).hashes() != first.hashes()
     assert seen
 
 

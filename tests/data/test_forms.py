@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mnistnet.data import idx
 from mnistnet.data.datasets import Examples
 from mnistnet.data.forms import csv_files
 from mnistnet.data.forms.names import Meaning, meaning
 from mnistnet.data.forms.values import as_bytes
 from mnistnet.data.own_data import open_own
+from mnistnet.errors import DataError
 from tests.helpers import run
 from tests.mirror import idx_file
 from tests.pictures import png
@@ -253,6 +255,25 @@ def test_tables_of_any_layout_are_read(
     assert np.array_equal(table.labels, labels[:, 0])
 
 
+def test_the_columns_that_pandas_numbers_are_no_image() -> None:
+    rows = [[7, *range(100, 109)], [3, *range(9)]]
+    Path("frame.csv").write_text("\n".join(",".join(map(str, row)) for row in [range(10), *rows]))
+    table = csv_files.read_table(Path("frame.csv"))
+    assert table.labels is not None
+    assert table.labels.tolist() == [7, 3]
+    Path("indexed.csv").write_text(",0,1,2,3,4\n0,7,1,2,3,4\n1,3,1,2,3,4\n")
+    table = csv_files.read_table(Path("indexed.csv"))
+    assert table.labels is not None
+    assert (table.labels.tolist(), table.images.shape) == ([7, 3], (2, 2, 2))
+
+
+def test_a_packed_table_is_not_unpacked_beyond_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idx, "UNPACKED_IN_ANY_CASE", 1000)
+    Path("bomb.csv.gz").write_bytes(gzip.compress(b"0,1,2,3,4\n" * 100_000))
+    with pytest.raises(DataError, match="unpack it first"):
+        csv_files.read_table(Path("bomb.csv.gz"))
+
+
 def test_a_table_without_labels_is_known_by_its_square_number_of_columns() -> None:
     Path("test.csv").write_text("pixel0,pixel1,pixel2,pixel3\n1,2,3,4\n")
     assert csv_files.read_table(Path("test.csv")).labels is None
@@ -288,6 +309,11 @@ def _npz(**arrays: npt.NDArray[np.generic]) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]
     return stream.getvalue()
+
+
+def _linked_folder(folder: Path) -> Path:
+    (_linked(folder) / "0" / "2").symlink_to(folder.parent)
+    return folder
 
 
 def _linked(folder: Path) -> Path:
@@ -376,6 +402,14 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "an empty picture": (_file("7/a.png", b""), "a.png: the file is empty; expected a picture"),
     "no picture": (_file("7/a.png", b"hello"), "a.png: not a picture, or of a kind not read here"),
     "a link out": (_linked, "b.png: is a link that leads out of"),
+    "a folder linked from elsewhere": (
+        _linked_folder,
+        "is a link that leads out of",
+    ),
+    "half a packed table, damaged": (
+        _file("train.csv.gz", gzip.compress(SQUARE.encode() * 99)[:30] + bytes(40)),
+        "damaged or cut short",
+    ),
     "a missing picture": (_file("labels.csv", "file,label\na.png,7\n"), "labels.csv, line 2: no file a.png beside it"),
     "a picture elsewhere": (
         lambda folder: _file("labels.csv", "../beside.png,7\n")(_file("../beside.png", png(IMAGES[0]))(folder)),

@@ -16,8 +16,8 @@ from mnistnet.util.atomic_files import reason
 
 MAX_FILES = 10_000  # in a folder of IDX, CSV or NumPy files
 
-OnRead = Callable[[int, int], object]
-"""Called with how many pictures are read, and how many there are."""
+OnRead = Callable[[str, int, int], object]
+"""Called with what is done ("checking" or "reading" pictures), how many are done, and how many there are."""
 
 
 @dataclass(frozen=True)

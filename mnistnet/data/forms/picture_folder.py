@@ -128,7 +128,7 @@ def _in_folders(where: Path, root: Path, left_out: list[str]) -> list[_Picture]:
     """Return the pictures below a folder in the order of their own names, 2.png before 10.png, whatever their class."""
     found: list[_Picture] = []
     for entry in _entries(where):
-        path = Path(entry)
+        path = _inside(entry, root)
         if not entry.is_dir():
             left_out.append(path.relative_to(root).as_posix())
             continue
@@ -140,9 +140,7 @@ def _in_folders(where: Path, root: Path, left_out: list[str]) -> list[_Picture]:
 
 def _pictures_in(folder: Path, word: str, root: Path, left_out: list[str]) -> Iterator[_Picture]:
     for entry in _entries(folder):
-        path = Path(entry)
-        if entry.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-            raise DataError(f"{path}: is a link that leads out of {root}; put the picture itself there")
+        path = _inside(entry, root)
         if entry.is_dir(follow_symlinks=False):
             yield from _pictures_in(path, word, root, left_out)
         elif not entry.name.lower().endswith(ENDINGS) or not entry.is_file():
@@ -151,6 +149,14 @@ def _pictures_in(folder: Path, word: str, root: Path, left_out: list[str]) -> It
             raise DataError(f"{path}: the file is empty; expected a picture")
         else:
             yield _Picture(path.relative_to(root).as_posix(), word)
+
+
+def _inside(entry: "os.DirEntry[str]", root: Path) -> Path:
+    """Return the path of an entry. Raises DataError where it is a link that leads out of the data set's folder."""
+    path = Path(entry)
+    if entry.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"{path}: is a link that leads out of {root}; put what it leads to there")
+    return path
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
@@ -241,7 +247,7 @@ def _images(
     folder: Path, names: list[str], shape: tuple[int, int], wanted: str, on_read: OnRead | None
 ) -> tuple[npt.NDArray[np.uint8], bool]:
     """Return the images of all pictures, from the cache if they are there, and whether all came as they are."""
-    key = _key(folder, names, shape, wanted)
+    key = _key(folder, names, shape, wanted, on_read)
     file = cache_folder() / "pictures" / key
     if (kept := _kept(file, (len(names), *shape))) is not None:
         return kept
@@ -255,7 +261,7 @@ def _images(
         as_they_are &= unchanged
         faults += wrong
         if on_read:
-            on_read(done, len(names))
+            on_read("reading", done, len(names))
     if faults:
         raise DataError(
             f"{faults[0]}; mend it or take it away"
@@ -333,10 +339,13 @@ def _as_it_is(content: bytes, shape: tuple[int, int]) -> npt.NDArray[np.uint8] |
 # The cache
 
 
-def _key(folder: Path, names: list[str], shape: tuple[int, int], wanted: str) -> str:
+def _key(folder: Path, names: list[str], shape: tuple[int, int], wanted: str, on_read: OnRead | None) -> str:
+    """Return the hash of all that decides what the images will be."""
     digest = hashlib.sha256(f"1 {__version__} {shape} {wanted}".encode())
-    for name in names:
+    for number, name in enumerate(names, 1):
         digest.update(hashlib.sha256(read_bytes(folder / name, image_file.MAX_FILE)).digest())
+        if on_read and number % AT_ONCE == 0:
+            on_read("checking", number, len(names))
     return digest.hexdigest()
 
 
