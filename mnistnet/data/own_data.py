@@ -14,7 +14,7 @@ names the classes, a line each; without it they are called 0, 1, 2, ..., or as t
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,8 @@ def open_store(
 def open_own(path: Path, read_as: ReadAs = USUAL, on_read: OnRead | None = None) -> OwnStore:
     """Read data of one's own. Raises DataError, naming the file that is missing, damaged or does not fit."""
     found = _read(path, read_as, on_read)
+    if found.pictures:  # prepared already, light on dark
+        read_as = replace(read_as, invert=False)
     parts = {name: _turned(part, read_as) for name, part in found.parts.items()}
     found.parts.clear()  # so that what is turned or held out takes memory once
     form = found.form

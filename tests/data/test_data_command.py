@@ -1,5 +1,6 @@
 """What `mnistnet data` understands, notices and writes; how pictures are prepared follows the data set everywhere."""
 
+import base64
 import json
 import shlex
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from mnistnet.data.forms import picture_folder
 from mnistnet.data.forms.found import ReadAs
 from mnistnet.data.own_data import open_own
 from mnistnet.errors import DataError
+from mnistnet.web.demo_model import prepare
+from mnistnet.web.server import Hosts, create_app
 from tests.data.test_forms import Parts, write_class_folders, write_csv, write_idx
 from tests.helpers import run
 from tests.own_data import write_bars
@@ -188,6 +191,20 @@ def test_a_network_of_own_digits_finds_them_in_pictures_as_one_of_mnist_does(own
     prediction = network.read("seven.png")
     assert isinstance(prediction, type(network.predictions(SEVEN.reshape(1, -1))[0]))
     assert prediction.digit == 7
+
+
+def test_the_page_prepares_pictures_as_the_networks_data_ask(own_network: Path) -> None:
+    loaded = checkpoint.load(own_network / "best.npz")
+    model = prepare("mine", loaded, open_own(Path("mine"), loaded.read_as))
+    client = create_app(model, Hosts("127.0.0.1", 8000)).test_client()
+    page = np.full((200, 300), 255, np.uint8)
+    large = 255 - enlarged(SEVEN, 3)
+    page[20 : 20 + large.shape[0], 190 : 190 + large.shape[1]] = large
+    message = {"picture": base64.b64encode(png(page)).decode()}
+    answer = client.post("/api/think", json=message, headers={"Host": "127.0.0.1:8000"}).json
+    seen = mnistnet.load("best").prepare(png(page), "x").pixels[0]
+    assert answer is not None
+    assert base64.b64decode(answer["pixels"]) == seen.tobytes()
 
 
 def test_pictures_can_be_scaled_if_the_config_says_so_and_the_checkpoint_remembers(
