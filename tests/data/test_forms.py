@@ -112,6 +112,14 @@ def write_npy(folder: Path, parts: Parts) -> Path:
     return folder
 
 
+def write_kmnist(folder: Path, parts: Parts) -> Path:
+    folder.mkdir()
+    for part, (images, labels) in parts.items():
+        np.savez(folder / f"kmnist-{part}-imgs.npz", images)
+        np.savez(folder / f"kmnist-{part}-labels.npz", labels)
+    return folder
+
+
 def write_qmnist(folder: Path, parts: Parts) -> Path:
     columns = {
         part: (images, np.column_stack([labels, *[np.arange(len(labels))] * 7]))
@@ -147,6 +155,7 @@ FORMS: dict[str, Callable[[Path, Parts], Path]] = {
     "CSV without names, semicolons": lambda folder, parts: write_csv(folder, parts, False, ";"),
     "Keras": write_npz,
     "arrays of floats": write_npy,
+    "an array a file, as KMNIST's": write_kmnist,
     "class folders": write_class_folders,
     "a table of pictures": write_table,
 }
@@ -279,6 +288,16 @@ def test_a_table_without_labels_is_known_by_its_square_number_of_columns() -> No
     assert csv_files.read_table(Path("test.csv")).labels is None
     Path("named.csv").write_text("label,1x1,1x2,1x3,2x1,2x2,2x3\n7,1,2,3,4,5,6\n")
     assert csv_files.read_table(Path("named.csv")).images.shape == (1, 2, 3)
+
+
+def test_validation_arrays_are_left_out_with_a_word(digits: Parts, tmp_path: Path) -> None:
+    (images, labels), few = digits["train"], slice(0, 9)
+    np.savez(
+        "med.npz", train_images=images, train_labels=labels[:, None], val_images=images[few], val_labels=labels[few]
+    )
+    store = open_own(Path("med.npz"))
+    assert len(store.examples("train")) + len(store.examples("test")) == len(labels)
+    assert store.remarks == ("med.npz: val_images, val_labels: left out; validation images are held out by seed",)
 
 
 # What cannot be right is refused in one line

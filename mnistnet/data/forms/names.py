@@ -11,6 +11,8 @@ KINDS = {
     **dict.fromkeys(("images", "image", "imgs", "img", "x", "data"), "images"),
     **dict.fromkeys(("labels", "label", "y", "target", "targets"), "labels"),
 }
+VALIDATION = {"val", "valid", "validation", "dev"}
+"""Words for a part that has no use here: what validates is taken from the training part, by seed."""
 NOISE = re.compile(r"idx\d?|ubyte|int|float|double|byte|gz")
 """Words that say how numbers are stored, and not of what."""
 

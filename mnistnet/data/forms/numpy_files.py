@@ -14,7 +14,7 @@ import numpy as np
 
 from mnistnet.data import idx
 from mnistnet.data.forms.found import Found, Part, listed, reading
-from mnistnet.data.forms.names import meaning
+from mnistnet.data.forms.names import VALIDATION, meaning
 from mnistnet.data.forms.values import as_bytes, as_labels
 from mnistnet.data.what_else import what_else
 from mnistnet.errors import DataError
@@ -51,10 +51,14 @@ def read_file(path: Path) -> Found:
 def read(where: Path, files: list[Path]) -> Found:
     """Read the arrays of a data set. Raises DataError, naming the array that is missing or wrong."""
     arrays: Arrays = {}
+    left_out = []
     for file in files:
         for name, array in _arrays(file).items():
             own = meaning(name)
             outer = meaning(file.stem)
+            if VALIDATION & {*own.group.split("-"), *outer.group.split("-")}:
+                left_out.append(name or file.name)
+                continue
             part, kind = own.part or outer.part, own.kind or outer.kind
             if kind:
                 key = (part or "train", kind)
@@ -71,7 +75,8 @@ def read(where: Path, files: list[Path]) -> Found:
         part: Part(images, as_labels(*arrays[part, "labels"]), f"{where}, {part} arrays")
         for part, images in zip(parts, pixels, strict=True)
     }
-    return Found("NumPy arrays", found_parts)
+    remarks = [f"{where}: {', '.join(left_out)}: left out; validation images are held out by seed"] if left_out else []
+    return Found("NumPy arrays", found_parts, remarks=remarks)
 
 
 def read_images(path: Path) -> Array:
