@@ -147,12 +147,17 @@ def read_images(path: Path, read_as: ReadAs) -> npt.NDArray[np.uint8]:
 def _read(path: Path, read_as: ReadAs, on_read: OnRead | None) -> Found:
     """Choose the reader for a path, and return what it reads. Raises DataError."""
     from mnistnet.data.forms import csv_files, idx_files, numpy_files, picture_folder  # Pillow takes time to import
+    from mnistnet.data.forms.names import is_idx
 
     if path.is_file():
         if csv_files.is_csv(path):
             return csv_files.read_file(path, read_as.pixels)
         if numpy_files.is_numpy(path):
             return numpy_files.read_file(path)
+        if is_idx(path.name):
+            raise DataError(
+                f"{path}: expected a folder of IDX files, found one of them; give the folder, {path.parent}"
+            )
         raise DataError(f"{path}: expected a folder, a .csv or an .npz file, found another file; {HELP}")
     if not path.is_dir():
         if path.parent.is_dir() and (files := idx_files.find(path.parent, path.name)):

@@ -379,6 +379,8 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
         ),
         "holds several data sets (one without a name, other): say which, such as ",
     ),
+    "one file of a set": (lambda folder: _two(folder) / "train-images-idx3-ubyte", "give the folder, "),
+    "a part of a set": (lambda folder: _two(folder) / "train", "train here; expected one with four IDX files"),
     "a table cut short": (
         _file("train.csv", SQUARE + "0,1,2"),
         "train.csv, line 3: expected 5 columns, found 3; the file",

@@ -70,7 +70,8 @@ def find(folder: Path, group: str | None = None) -> dict[str, Path]:
         if found.part and file.is_file():
             groups.setdefault(found.group, {}).setdefault(found.part, file)
     if group is not None:
-        return groups.get(meaning(group).group, {})
+        name = meaning(group).group
+        return groups.get(name, {}) if name else {}
     if not groups and len(tables) == 1:
         return {"train": tables[0]}
     if len(groups) > 1 and "" in groups and "train" in groups[""]:

@@ -28,7 +28,8 @@ def find(folder: Path, group: str | None = None) -> Files:
         inner = [each for each in listed(folder) if each.is_dir()]
         groups = _groups([*here, *(file for each in inner for file in _named(each))])
     if group is not None:
-        return groups.get(meaning(group).group, {})
+        name = meaning(group).group
+        return groups.get(name, {}) if name else {}
     if len(groups) > 1:
         complete = {name: files for name, files in groups.items() if len(files) == len(NAMES)}
         groups = complete or groups
