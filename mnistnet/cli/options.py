@@ -55,7 +55,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--data-dir",
         type=PATH,
         metavar="FOLDER",
-        help="Folder of the data sets [default: MNISTNET_DATA_DIR, ./data or the checkout's if filled, a cache folder].",
+        help="Folder of the data sets [default: MNISTNET_DATA_DIR, ./data or the checkout's if filled, else a cache].",
     )(command)
 
 
