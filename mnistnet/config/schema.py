@@ -149,7 +149,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["balanced"] | None,
         Meta(
             description="`balanced`: weigh each example's cost by the mean size of a class over the size of its own, "
-            "so that rare classes count as much as frequent ones"
+            "so that rare classes count as much as frequent ones; validation and test figures are not weighted"
         ),
     ] = None
     label_smoothing: Annotated[

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistnet.data import idx
+from mnistnet.data.convert import convert
 from mnistnet.data.datasets import Examples
 from mnistnet.data.forms import csv_files
+from mnistnet.data.forms.found import ReadAs
 from mnistnet.data.forms.names import Meaning, meaning
 from mnistnet.data.forms.values import as_bytes
 from mnistnet.data.own_data import open_own
@@ -173,6 +176,39 @@ def test_every_form_of_the_same_images_is_the_same_data(form: str, digits: Parts
             assert store.hashes()[name] == hashlib.sha256(idx_file(array)).hexdigest()
     assert (store.spec.shape, store.spec.labels, store.pictures) == ((28, 28), tuple("0123456789"), "digits")
     assert store.remarks == ()
+
+
+@settings(deadline=None, database=None, max_examples=25)
+@given(
+    counts=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    side=st.integers(2, 6),
+    classes=st.integers(1, 256),
+    dtype=st.sampled_from([">u1", ">i4", ">f4", ">f8"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_images_come_back_from_any_form_and_from_what_convert_makes_of_it(
+    counts: tuple[int, int], side: int, classes: int, dtype: str, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    parts = {
+        part: (
+            random.integers(0, 256, (n, side, side)).astype(np.uint8),
+            random.integers(0, classes, n).astype(np.uint8),
+        )
+        for part, n in zip(NAMES, counts, strict=True)
+    }
+    for images, _ in parts.values():
+        images[0, 0, 0] = 255  # floats that are all 0 and 1 would be fractions
+    hashes = []
+    with TemporaryDirectory(dir=".") as name:
+        folder = Path(name)
+        paths = [write_idx(folder / "idx", parts, dtype=dtype), write_csv(folder / "csv", parts, header=seed % 2 == 0)]
+        paths += [write_npz(folder / "npz", parts), write_npy(folder / "npy", parts)]
+        for path in paths:
+            store = open_own(path, ReadAs(pixels=side * side))
+            assert np.array_equal(store.examples("train").images, parts["train"][0].reshape(counts[0], -1))
+            hashes += [store.hashes(), open_own(convert(store, folder / f"made-{path.name}")).hashes()]
+    assert all(each == hashes[0] for each in hashes)
 
 
 def test_networks_trained_on_any_form_are_equal_to_the_last_byte(digits: Parts, tmp_path: Path) -> None:
