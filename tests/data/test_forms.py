@@ -457,6 +457,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "halves for labels": (_file("a.npz", _npz(x_train=IMAGES, y_train=np.full(4, 0.5))), "a number that is not whole"),
     "a label too few": (_file("a.npz", _npz(x_train=IMAGES, y_train=np.zeros(3))), "4 images but 3 labels"),
     "an empty picture": (_file("7/a.png", b""), "a.png: the file is empty; expected a picture"),
+    "pictures without classes": (_file("a.png", b"x"), "nothing says what a.png shows: expected pictures in folders"),
     "no picture": (_file("7/a.png", b"hello"), "a.png: not a picture, or of a kind not read here"),
     "a link out": (_linked, "b.png: is a link that leads out of"),
     "a folder linked from elsewhere": (

@@ -63,16 +63,27 @@ class _Picture(NamedTuple):
 
 
 def is_one(folder: Path) -> bool:
-    """Return whether a folder holds pictures in folders of their classes, or a table of them."""
+    """Return whether a folder holds pictures in folders of their classes, or a table of them.
+
+    Raises DataError where nothing says what its pictures show.
+    """
     with reading(folder):
         if (folder / TABLE).is_file():
             return True
-        folders = [each for each in _entries(folder) if each.is_dir()]
+        entries = _entries(folder)
+        folders = [each for each in entries if each.is_dir()]
         for part in [each for each in folders if each.name.lower() in PARTS]:
             if (Path(part) / TABLE).is_file():
                 return True
             folders += [each for each in _entries(Path(part)) if each.is_dir()]
-        return any(next(_pictures_in(Path(each), "", folder, []), None) for each in folders)
+        if any(next(_pictures_in(Path(each), "", folder, []), None) for each in folders):
+            return True
+    if loose := next((entry.name for entry in entries if entry.name.lower().endswith(ENDINGS)), None):
+        raise DataError(
+            f"{folder}: nothing says what {loose} shows: expected pictures in folders named after their classes, or a "
+            f"{TABLE} with lines such as {loose},7"
+        )
+    return False
 
 
 def read(folder: Path, read_as: ReadAs, on_read: OnRead | None = None) -> Found:
