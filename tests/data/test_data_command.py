@@ -351,8 +351,8 @@ def test_a_share_of_each_class_is_held_out_the_same_every_time(digits: Parts, tm
 def test_what_info_says_to_train_with_trains(tmp_path: Path) -> None:
     write_bars(tmp_path / "bars")
     last = run("data", "info", "bars").stdout.splitlines()[-1]
-    words = shlex.split(last.partition("train with: ")[2])[1:]
-    assert run(*words, "--set=epochs=1", "--quiet").exit_code == 0
+    words = shlex.split(last.partition("train with: ")[2])
+    assert run(*words[words.index("train") :], "--set=epochs=1", "--quiet").exit_code == 0
 
 
 def test_info_draws_a_sheet_with_a_line_for_each_class(tmp_path: Path) -> None:
