@@ -13,6 +13,7 @@ from mnistnet.data.forms.found import Part, ReadAs
 from mnistnet.util.arrays import Array
 
 MAX_IMBALANCE = 20  # times as many examples as the rarest class has
+WILD = 0.05  # share of the examples, up to which the last of the classes with gaps before it may be a mistake
 DARK = 128  # brightest pixel of all, below which a word is due
 LIKE_DIGITS = 0.6  # correlation with MNIST's mean digits; its own have 0.9 and more, other symbols up to 0.3
 MIN_DIGITS = 5  # kinds of digits there must be to compare
@@ -88,21 +89,9 @@ def _correlation(one: Array, other: Array) -> float:
 
 
 def _of_labels(where: str, train: Part, test: Part, names: tuple[str, ...]) -> list[str]:
-    counts = np.bincount(train.labels, minlength=len(names))
-    in_test = np.bincount(test.labels, minlength=len(names))
-    present = np.flatnonzero(counts + in_test)
-    found = []
-    empty = np.flatnonzero(counts + in_test == 0)
-    renumber = "`mnistnet data convert --renumber` leaves out classes without an example"
-    if len(empty) and empty.tolist() == list(range(len(empty))):
-        found.append(
-            f"{where}: labels begin at {present[0]}, expected 0: {_these(empty, names)} no example; {renumber}"
-        )
-    elif len(empty):
-        high = int(present[-1])
-        rare = counts[high] + in_test[high]
-        wild = f"; label {high} stands {_times(int(rare))}: is it a mistake?" if rare <= len(train.labels) / 20 else ";"
-        found.append(f"{where}: {_these(empty, names)} no example, of {len(names)}{wild} {renumber}".replace(";;", ";"))
+    """Return what is odd about how many examples the classes have."""
+    counts, in_test = (np.bincount(part.labels, minlength=len(names)) for part in (train, test))
+    found = [f"{where}: {words}" for words in _of_empty(counts + in_test, names)]
     unseen = np.flatnonzero((counts == 0) & (in_test > 0))
     if len(unseen):
         found.append(f"{where}: {_these(unseen, names)} no training image, so what is tested there cannot be learned")
@@ -117,15 +106,25 @@ def _of_labels(where: str, train: Part, test: Part, names: tuple[str, ...]) -> l
     return found
 
 
+def _of_empty(counts: npt.NDArray[np.intp], names: tuple[str, ...]) -> list[str]:
+    """Return a sentence about classes without an example, and how that may have come."""
+    empty, last = np.flatnonzero(counts == 0), int(np.flatnonzero(counts)[-1])
+    if not len(empty):
+        return []
+    what = f"{_these(empty, names)} no example"
+    if empty[-1] == len(empty) - 1:
+        what = f"labels begin at {len(empty)}, expected 0: {what}"
+    elif counts[last] <= WILD * counts.sum():
+        times = "once" if counts[last] == 1 else f"{counts[last]} times"
+        what = f"{what}, of {len(names)}; label {last} stands {times}, perhaps by mistake"
+    return [f"{what}; `mnistnet data convert --renumber` leaves out classes without an example"]
+
+
 def _these(classes: npt.NDArray[np.intp], names: tuple[str, ...]) -> str:
     if len(classes) == 1:
         return f"class {names[classes[0]]} has"
     shown = ", ".join(names[each] for each in classes[:5]) + (", ..." if len(classes) > 5 else "")
     return f"{len(classes)} classes ({shown}) have"
-
-
-def _times(n: int) -> str:
-    return "once" if n == 1 else f"{n} times"
 
 
 def _of_brightness(where: str, train: Part) -> list[str]:

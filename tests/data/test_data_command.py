@@ -65,7 +65,7 @@ NOTICED: dict[str, tuple[Parts, list[str]]] = {
     ),
     "a wild label": (
         {"train": bars(55, [0, 1, 2] * 18 + [200]), "test": bars(9, [0, 1, 2])},
-        ["197 classes (3, 4, 5, 6, 7, ...) have no example, of 201; label 200 stands once: is it a mistake?"],
+        ["197 classes (3, 4, 5, 6, 7, ...) have no example, of 201; label 200 stands once, perhaps by mistake"],
     ),
     "a class that is only tested": (
         {"train": bars(20, [0, 1]), "test": bars(9, [0, 1, 2])},
