@@ -66,7 +66,7 @@ class Store:
     """Where a data set's files lie, and where to fetch them when they do not.
 
     `mirrors` are asked before the published ones. `on_progress(name, received, size)` is called as a download proceeds.
-    `pictures` says how pictures are prepared that a network of these data is to read: as "digits", or to "scale".
+    `prepared` says how pictures are prepared that a network of these data is to read, None: as usual for the data set.
     Of data of one's own `form` says in words what they were read from, `remarks` what may be wrong with them.
     """
 
@@ -74,9 +74,14 @@ class Store:
     folder: Path
     mirrors: tuple[str, ...] = ()
     on_progress: "Progress | None" = None
-    pictures: str = "scale"
+    prepared: str | None = None
     form: str = "published IDX files"
     remarks: tuple[str, ...] = ()
+
+    @property
+    def pictures(self) -> str:
+        """How pictures are prepared that a network of these data is to read: as "digits", or to "scale"."""
+        return self.prepared or self.spec.pictures
 
     def examples(self, part: str) -> Examples:
         """Read the "train" or the "test" files, verified. Raises DataError."""
@@ -229,7 +234,7 @@ def store(
         data_dir = data_dir.expanduser()
     folders = [data_dir / name for name in _names(spec) if _holds_files(data_dir / name, spec)]
     folder = folders[0] if folders else data_dir / spec.name
-    prepared = spec.pictures if pictures == "auto" else pictures
+    prepared = None if pictures == "auto" else pictures
     return Store(spec, folder, tuple(mirrors), on_progress, prepared)
 
 

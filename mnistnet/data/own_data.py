@@ -124,7 +124,7 @@ def open_own(path: Path, read_as: ReadAs = USUAL, on_read: OnRead | None = None)
         },
         form=form,
         remarks=(*found.remarks, *concerns.about(str(path), parts, names, read_as, emnist=found.emnist)),
-        pictures=pictures,
+        prepared=pictures,
     )
 
 
