@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from mnistnet.data.datasets import Store
     from mnistnet.data.forms.found import ReadAs
 
-SMALL = 10_000  # training images, below which the default of 5,000 for validation is too many
 MNIST_MEAN = 33.3
+PREPARED = {"digits": "found, scaled and centred as digits", "scale": "scaled whole"}
+USUAL = {"pictures": "auto", "orientation": "upright", "invert": False, "test_share": 0.15}
+"""The options whose names and defaults are those of a config's keys."""
 
 
 def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,63 +150,41 @@ def _read_as(how: dict[str, Any]) -> "ReadAs":
     return ReadAs(**{key: value for key, value in how.items() if key != "side"}, pixels=side and side * side)
 
 
-def describe(store: "Store", as_json: bool, how: dict[str, Any] | None = None) -> None:
+def describe(store: "Store", as_json: bool, how: dict[str, Any]) -> None:
     """Print what is in a data set, and how to train on it; `how`: the options that it was read with."""
-    import numpy as np
+    from mnistnet.data.summary import fitting, summary
 
-    train, test = store.examples("train"), store.examples("test")
-    names, (rows, columns) = store.spec.labels, store.spec.shape
-    counts = {part: np.bincount(each.labels, minlength=len(names)) for part, each in (("train", train), ("test", test))}
-    low, high, mean = int(train.images.min()), int(train.images.max()), float(train.images.mean())
+    found, (rows, columns) = summary(store), store.spec.shape
     if as_json:
-        classes = [
-            {"class": name, "train": int(counts["train"][label]), "test": int(counts["test"][label])}
-            for label, name in enumerate(names)
-        ]
         line = {
             "dataset": str(store.folder),
             "form": store.form,
             "shape": [rows, columns],
             "pictures": store.pictures,
-            "train": len(train),
-            "test": len(test),
-            "classes": classes,
-            "brightness": {"darkest": low, "brightest": high, "mean": round(mean, 3)},
+            "train": found.train,
+            "test": found.test,
+            "classes": [{"class": name, "train": train, "test": test} for name, train, test in found.classes],
+            "brightness": {"darkest": found.darkest, "brightest": found.brightest, "mean": round(found.mean, 3)},
             "sha256": store.hashes(),
             "remarks": list(store.remarks),
         }
         echo_json(line)
         return
     echo(f"{store.folder}: {store.form}")
-    echo(f"brightness {low} to {high}, mean {mean:.1f} (MNIST: 0 to 255, mean {MNIST_MEAN})")
-    what = "found, scaled and centred as digits" if store.pictures == "digits" else "scaled whole"
-    echo(f"pictures to be read are {what} (pictures: {store.pictures})")
-    width = max(5, *map(len, names))
+    echo(f"brightness {found.darkest} to {found.brightest}, mean {found.mean:.1f} (MNIST: 0 to 255, mean {MNIST_MEAN})")
+    echo(f"pictures to be read are {PREPARED[store.pictures]} (pictures: {store.pictures})")
+    width = max(5, *map(len, store.spec.labels))
     echo("", f"{'class':>{width}}    train     test")
-    shown = [label for label in range(len(names)) if counts["train"][label] + counts["test"][label]]
-    for label in shown:
-        echo(f"{names[label]:>{width}}  {counts['train'][label]:>7,}  {counts['test'][label]:>7,}")
-    if len(shown) < len(names):
-        echo(f"{len(names) - len(shown)} more without an example")
+    with_examples = [each for each in found.classes if each[1] + each[2]]
+    for name, train, test in with_examples:
+        echo(f"{name:>{width}}  {train:>7,}  {test:>7,}")
+    if without := len(found.classes) - len(with_examples):
+        echo(f"{without} more without an example")
     echo("")
     for remark in store.remarks:
         echo(f"look at this: {remark}")
-    echo(f"{len(train):,} training and {len(test):,} test images of {rows}x{columns}, {len(names)} classes")
-    echo(f"train with: {command_line('train', *_settings(store, len(train), how or {}))}")
-
-
-def _settings(store: "Store", images: int, how: dict[str, Any]) -> list[str]:
-    """Return the options of `train` that fit a data set."""
-    from mnistnet.data import own_data
-    from mnistnet.data.registry import DATASETS
-
-    name = store.spec.name if store.spec.name in DATASETS and store.spec.files else str(store.folder)
-    known = name if own_data.is_path(name) or name in DATASETS else f"./{name}"
-    settings = {"dataset": known, "layer_sizes": f"[{store.spec.pixels}, 128, {len(store.spec.labels)}]"}
-    if images < SMALL:
-        settings["validation"] = str(images // 6)
-        if images - images // 6 < 128:
-            settings["batch_size"] = str(max(1, images // 10))
-    usual = {"pictures": "auto", "orientation": "upright", "invert": False, "test_share": 0.15}
-    settings |= {key: str(how[key]).lower() for key in usual if key in how and how[key] != usual[key]}
-    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    classes = len(found.classes)
+    echo(f"{found.train:,} training and {found.test:,} test images of {rows}x{columns}, {classes} classes")
+    settings = fitting(store) | {key: str(how[key]).lower() for key in USUAL if key in how and how[key] != USUAL[key]}
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    echo(f"train with: {command_line('train', *words)}")

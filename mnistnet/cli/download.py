@@ -74,7 +74,7 @@ def _own(store: "Store", as_json: bool) -> None:
     if not as_json:
         from mnistnet.cli.data import describe
 
-        describe(store, as_json)
+        describe(store, as_json, {})
 
 
 def _list(data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> None:
