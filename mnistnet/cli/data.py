@@ -69,6 +69,7 @@ def command() -> None:
 
 @command.command(
     name="info",
+    short_help="Say what is in SOURCE, and what looks wrong.",
     epilog="""\b
 Examples:
   mnistnet data info ./mine
@@ -104,6 +105,7 @@ def info(
 
 @command.command(
     name="convert",
+    short_help="Write SOURCE as four IDX files into FOLDER.",
     epilog="""\b
 Examples:
   mnistnet data convert train.csv ./mine
