@@ -1,7 +1,7 @@
 """The Python API, what `import mnistnet` promises: load, ask, explain and train networks. docs/python.md shows it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from mnistnet.config import loader as configs
 from mnistnet.config.loader import Change
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Store
-from mnistnet.data.registry import MNIST
 from mnistnet.datasets import store_of
 from mnistnet.errors import UsageError
 from mnistnet.explain.explanation import explain
@@ -75,13 +74,13 @@ class Classifier(classifier.Classifier):
 
         Raises `mnistnet.errors.ImageError` where the file is not a picture with a digit.
         """
-        if line and self.dataset != MNIST.name:
+        if line and not self.reads_digits:
             raise UsageError(f"line=True reads digits, and this network knows {self.dataset}")
         seen = self.prepare(read_file(Path(file)), str(file), line=line)
         found = self.predictions(seen.pixels)
         if not line:
             return found[0]
-        return Row("".join(str(each.digit) for each in found), tuple(found), tuple(seen.boxes))
+        return Row("".join(each.label for each in found), tuple(found), tuple(seen.boxes))
 
     def explain(
         self,
@@ -103,7 +102,7 @@ class Classifier(classifier.Classifier):
         pixels = as_pixels(image, self.shape)
         if len(pixels) != 1:
             raise ValueError(f"image: expected one, found {len(pixels)}")
-        store = store_of(self.dataset, data_dir)
+        store = store_of(self.dataset, data_dir, self.read_as)
         store.ensure()
         explanation = explain(
             self.network,
@@ -171,7 +170,7 @@ def train(
     `mnistnet.errors.ConfigError` and the other errors of that module.
     """
     resolved = _resolved(config, settings)
-    store = store_of(resolved.dataset, data_dir)
+    store = store_of(resolved.dataset, data_dir, resolved.read_as)
     if out is not None:
         with open_run(Path(out), resolved, store) as run:
             for _ in _shown(run.epochs(), resolved.epochs, progress):
@@ -186,6 +185,7 @@ def train(
 def _in_memory(config: Config, store: Store, progress: bool) -> Run:
     configs.check_layer_sizes(config, store.spec)
     store.ensure()
+    store.warn()
     learn, validation = split_for(config, store.examples("train"))
     state = loop.start(config)
     chosen = state.result.parameters.copy()
@@ -195,6 +195,7 @@ def _in_memory(config: Config, store: Store, progress: bool) -> Run:
     network = state.result
     network.use_parameters(chosen)
     found = Classifier(network, config.dataset, store.spec.labels, store.spec.shape)
+    found = replace(found, read_as=replace(config.read_as, pictures=store.pictures))
     if validation:
         found = found.fitted(validation)
     test = evaluate(network, store.examples("test"))

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.data.datasets import Store
-from mnistnet.data.own_data import open_store
+from mnistnet.data.forms.found import ReadAs
+from mnistnet.data.own_data import USUAL, open_store
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,13 @@ class Dataset:
         )
 
 
-def load(name: str = "mnist", data_dir: str | Path | None = None) -> Dataset:
-    """Return a data set by its name, or a folder of your own by its path; missing files are downloaded.
+def load(name: str = "mnist", data_dir: str | Path | None = None, *, orientation: str = "upright") -> Dataset:
+    """Return a data set by its name, or data of your own by their path; missing files are downloaded.
 
+    `orientation="transposed"` turns images upright whose rows and columns are exchanged, as EMNIST's are.
     Raises `mnistnet.errors.DataError` where files are damaged or cannot be had, UsageError for an unknown name.
     """
-    store = store_of(name, data_dir)
+    store = store_of(name, data_dir, ReadAs(orientation=orientation))
     store.ensure()
     train, test = store.examples("train"), store.examples("test")
     shape = (-1, *store.spec.shape)
@@ -51,6 +53,6 @@ def load(name: str = "mnist", data_dir: str | Path | None = None) -> Dataset:
     )
 
 
-def store_of(name: str, data_dir: str | Path | None) -> Store:
-    """Return where a data set's files lie, or a folder of your own. Raises what `load` raises."""
-    return open_store(name, None if data_dir is None else Path(data_dir))
+def store_of(name: str, data_dir: str | Path | None, read_as: ReadAs = USUAL) -> Store:
+    """Return where a data set's files lie, or data of your own, read. Raises what `load` raises."""
+    return open_store(name, None if data_dir is None else Path(data_dir), read_as=read_as)

@@ -98,6 +98,8 @@ def allowed(schema: Schema, several: bool = False, such: bool = False) -> str:
             return f"{noun}s{_range(schema)}" if several else f"a {noun}{_range(schema)}"
         case {"type": "null"}:
             return "`null`"
+        case {"type": "boolean"}:
+            return "`true` or `false`"
         case {"type": "string", "pattern": _}:
             return "a path"
     raise ValueError(f"expected a kind of schema that this page can put in words, found {schema}")

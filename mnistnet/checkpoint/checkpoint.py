@@ -7,7 +7,7 @@ file holds before the network takes any memory.
 
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NotRequired, TypedDict
@@ -22,6 +22,7 @@ from mnistnet.checkpoint.npz import FormatError
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Store
+from mnistnet.data.forms.found import ReadAs
 from mnistnet.data.registry import DATASETS
 from mnistnet.errors import CheckpointError, ConfigError
 from mnistnet.nn.network import Network, parameter_count
@@ -49,13 +50,15 @@ class Best(TypedDict):
 class Origin(TypedDict):
     """The data set a network has learned from: its name, and the SHA-256 of each of its files.
 
-    Of a data set of one's own also the names of the classes and an image's rows and columns, which nothing else tells.
+    Of a data set of one's own also what nothing else tells: the names of the classes, an image's rows and columns, and
+    how pictures are prepared.
     """
 
     name: Words
     sha256: dict[Words, Words]
     labels: NotRequired[Annotated[list[Words], Meta(min_length=2, max_length=256)]]
     shape: NotRequired[Annotated[list[Annotated[int, Meta(ge=1, le=1_000_000)]], Meta(min_length=2, max_length=2)]]
+    pictures: NotRequired[Literal["digits", "scale"]]
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,17 @@ class Checkpoint:
         rows, columns = spec.shape if spec else self.dataset.get("shape") or (1, self.config.layer_sizes[0])
         return rows, columns
 
+    @property
+    def pictures(self) -> str:
+        """How a picture becomes an image that it takes: prepared as "digits", or to "scale"."""
+        spec = DATASETS.get(self.config.dataset)
+        return self.dataset.get("pictures") or (spec.pictures if spec else "scale")
+
+    @property
+    def read_as(self) -> ReadAs:
+        """How the data it has learned from are to be read again."""
+        return replace(self.config.read_as, pictures=self.pictures)
+
     def header(self) -> dict[str, Any]:
         """Return what the file's header holds, as plain values in a fixed order."""
         return {
@@ -116,9 +130,10 @@ class Checkpoint:
 def origin(store: Store) -> Origin:
     """Return what a header says about the data in a store."""
     spec, known = store.spec, Origin(name=store.spec.name, sha256=store.hashes())
+    pictures: Literal["digits", "scale"] = "digits" if store.pictures == "digits" else "scale"
     if spec.files:  # published: the registry tells the rest
-        return known
-    return {**known, "labels": list(spec.labels), "shape": list(spec.shape)}
+        return known if pictures == spec.pictures else {**known, "pictures": pictures}
+    return {**known, "labels": list(spec.labels), "shape": list(spec.shape), "pictures": pictures}
 
 
 class _Stamp(msgspec.Struct):

@@ -34,6 +34,7 @@ COMMANDS = (
     "info",
     "config",
     "augment-preview",
+    "data",
     "download",
 )
 

@@ -62,7 +62,7 @@ def command(
     if config.augment is None:
         where = f"{config_path}: " if config_path else ""
         raise UsageError(f"{where}augment is null, so there is nothing to draw: try --set augment=default")
-    store = open_store(config.dataset, data_dir, mirrors)
+    store = open_store(config.dataset, data_dir, mirrors, config.read_as)
     store.ensure()
     train = store.examples("train")
 

@@ -62,10 +62,11 @@ def command(
         from mnistnet import plots
 
         plots.check(plot)
-    store = open_store(named[0][1].dataset, data_dir, mirrors)
+    store = open_store(named[0][1].dataset, data_dir, mirrors, named[0][1].read_as)
     for _, config in named:
         check_layer_sizes(config, store.spec)
     store.ensure()
+    store.warn()
     how_long = "each for its own epochs" if epochs is None else f"{epochs:,} epoch{'' if epochs == 1 else 's'} each"
     how_long = how_long if seconds is None else f"{seconds:g} s each"
     echo(f"comparing {', '.join(name for name, _ in named)}: {how_long}", err=True)

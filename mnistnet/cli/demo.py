@@ -68,7 +68,9 @@ def command(
 
     path = find_checkpoint(checkpoint, default="3blue1brown")
     loaded = checkpoints.load(path)
-    exhibit = prepare(checkpoint or "3blue1brown", loaded, open_store(loaded.config.dataset, data_dir, mirrors))
+    exhibit = prepare(
+        checkpoint or "3blue1brown", loaded, open_store(loaded.config.dataset, data_dir, mirrors, loaded.read_as)
+    )
     with _listening(host, port) as listener, one_blas_thread():
         bound = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host

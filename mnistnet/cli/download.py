@@ -35,7 +35,7 @@ def command(
 
     Verifies the SHA-256 of each file, fetches what is missing or damaged from the first mirror that has it, and sets
     damaged files aside under another name. A file that was packed anew counts if what it holds is what was published.
-    DATASET can be the path of a folder with your own data, too: then it is read, and its files are listed.
+    DATASET can be the path of data of your own, too: then it is read, and said what is in it, as by `data info`.
     """
     if list_all:
         if dataset:
@@ -48,7 +48,7 @@ def command(
         return
     fetched = {file.name for file in store.verify()}
     for file in store.spec.files:
-        path = store.folder / file.name
+        path = store.path(file)
         status = "fetched" if file.name in fetched else "verified"
         size = path.stat().st_size
         if as_json:
@@ -60,26 +60,21 @@ def command(
             }
             echo_json(row)
         else:
-            anew = "" if size == file.size else "  (packed anew; it holds what was published)"
+            anew = "" if size == file.size else "  (not packed as published; it holds the same)"
             echo(f"{status:8}  {size:>10,} bytes  {path}{anew}")
 
 
 def _own(store: "Store", as_json: bool) -> None:
-    """Print what a folder of one's own holds."""
+    """Print what data of one's own holds."""
     for name, sha256 in store.hashes().items():
         if as_json:
             echo_json({"file": name, "sha256": sha256, "status": "read"})
         else:
             echo(f"read  {sha256}  {name}")
     if not as_json:
-        from mnistnet.data import own_data
+        from mnistnet.cli.data import describe
 
-        train, test = (len(store.examples(part)) for part in ("train", "test"))
-        rows, columns = store.spec.shape
-        sizes = f"[{store.spec.pixels}, 128, {len(store.spec.labels)}]"
-        echo(f"{train:,} training and {test:,} test images of {rows}x{columns}, {len(store.spec.labels)} classes")
-        folder = str(store.folder) if own_data.is_path(str(store.folder)) else f"./{store.folder}"
-        echo(f"train with: {command_line('train', '--set', f'dataset={folder}', '--set', f'layer_sizes={sizes}')}")
+        describe(store, as_json, {})
 
 
 def _list(data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> None:

@@ -54,6 +54,7 @@ def command(
     Several are evaluated as an ensemble: their calibrated probabilities are averaged.
     """
     from mnistnet.checkpoint import checkpoint
+    from mnistnet.data.forms.found import ReadAs
     from mnistnet.inference.classifier import Classifier, check_alike, evaluate_together
     from mnistnet.inference.evaluate import evaluate
 
@@ -61,7 +62,10 @@ def command(
     loaded, *others = [checkpoint.load(path) for path in paths]
     classifiers = [Classifier.of(each) for each in (loaded, *others)]
     check_alike(classifiers)  # before any data is fetched
-    store = open_store(dataset or loaded.config.dataset, data_dir, mirrors)
+    read_as = loaded.read_as
+    if dataset:  # of another data set only what the network itself asks for is known
+        read_as = ReadAs(pictures=read_as.pictures, pixels=read_as.pixels)
+    store = open_store(dataset or loaded.config.dataset, data_dir, mirrors, read_as)
     began = time.perf_counter()
     examples = examples_of(loaded, store, split)
     for other in others:

@@ -131,7 +131,7 @@ def command(
     seed = loaded.config.seed if seed is None else seed
     network = _first_weights(loaded, seed) if untrained else loaded.network
     where = _neuron(neuron, len(network.weights))
-    store = open_store(loaded.config.dataset, data_dir, mirrors)
+    store = open_store(loaded.config.dataset, data_dir, mirrors, loaded.read_as)
     check_layer_sizes(loaded.config, store.spec, "the checkpoint's config")
     store.ensure()
     check_data(loaded, store, "test")  # whatever is asked for, what is explained is the network as it is

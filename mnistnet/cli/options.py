@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mnistnet.checkpoint.checkpoint import Checkpoint
     from mnistnet.data.datasets import Store
+    from mnistnet.data.forms.found import ReadAs
 
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--data-dir",
         type=PATH,
         metavar="FOLDER",
-        help="Folder of the data sets [default: MNISTNET_DATA_DIR, ./data if it holds them, your cache folder].",
+        help="Folder of the data sets [default: MNISTNET_DATA_DIR, ./data or the checkout's if filled, else a cache].",
     )(command)
 
 
@@ -69,15 +70,23 @@ def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def open_store(dataset: str, data_dir: Path | None, mirrors: tuple[str, ...]) -> "Store":
-    """Return the store of a data set, with a progress bar for what it has to fetch; or of a folder of one's own."""
+def open_store(
+    dataset: str, data_dir: Path | None, mirrors: tuple[str, ...], read_as: "ReadAs | None" = None
+) -> "Store":
+    """Return the store of a data set, with a progress bar for what it has to fetch or to read; or of one's own data."""
     from mnistnet.config import loader as config
     from mnistnet.data import own_data
     from mnistnet.data.registry import DATASETS
 
     if not own_data.is_path(dataset) and dataset not in DATASETS:
         raise UsageError(f"dataset: {config.expected_dataset(dataset)}, found {dataset}")
-    return own_data.open_store(dataset, data_dir, mirrors, DownloadBar())
+    reading = ReadingBar()
+    try:
+        return own_data.open_store(
+            dataset, data_dir, mirrors, DownloadBar(), read_as=read_as or own_data.USUAL, on_read=reading
+        )
+    finally:
+        reading.close()
 
 
 def check_data(loaded: "Checkpoint", store: "Store", part: str) -> None:
@@ -121,6 +130,26 @@ class DownloadBar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class ReadingBar:
+    """Draws a bar for the pictures of a folder as they are checked and read, on a terminal."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._bar: tqdm[Any] | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show that this is done with so many of all pictures."""
+        if self._bar is None or what != self._what:
+            self.close()
+            self._what, self._bar = what, bar(total, what, " pictures")
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 def bar(total: int, what: str, unit: str) -> "tqdm[Any]":

@@ -182,7 +182,7 @@ def _evaluated(word: str, split: str, data_dir: Path | None, mirrors: tuple[str,
     from mnistnet.inference.evaluate import evaluate
 
     loaded = checkpoint.load(find_checkpoint(word))
-    store = open_store(loaded.config.dataset, data_dir, mirrors)
+    store = open_store(loaded.config.dataset, data_dir, mirrors, loaded.read_as)
     examples = examples_of(loaded, store, split)
     progress = bar(len(examples), "evaluating", " images")
     try:

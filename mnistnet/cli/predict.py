@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnistnet.cli.options import PATH, find_checkpoint, json_option
+from mnistnet.cli.predict_table import answers as answers_of_table
+from mnistnet.cli.predict_table import is_table
 from mnistnet.cli.terminal import echo, echo_json
-from mnistnet.errors import ImageError, UsageError
+from mnistnet.errors import DataError, ImageError, UsageError
 from mnistnet.util.number_format import per_cent
 from mnistnet.util.printable import printable
 
@@ -36,6 +38,7 @@ Examples:
   mnistnet predict house_number.png --line
   mnistnet predict scans/ --checkpoint runs/default/best.npz --json
   mnistnet predict "scans/*.png" --csv > digits.csv
+  mnistnet predict test.csv --csv > digits.csv
   mnistnet predict photo.jpg --show --save-input seen.png""",
 )
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=PATH)
@@ -70,11 +73,11 @@ def command(
     An IMAGE is a picture file, a folder of them, a pattern such as "scans/*.jpg", or - for standard input. One digit
     a picture, dark on light or light on dark, anywhere in the picture; --line reads several. What is unlike any digit
     that the network has learned is called unsure. A network of another data set says what it knows instead of a
-    digit, and sees the whole picture, scaled to its size. A file that cannot be read is an error line, and the others
+    digit, and sees the whole picture, scaled to its size. A .csv, .npy, .npz or IDX file is a table of images of the
+    network's size, with labels or without. A file that cannot be read is an error line, and the others
     are read all the same (exit code 1).
     """
     from mnistnet.checkpoint import checkpoint as checkpoints
-    from mnistnet.data.registry import MNIST
     from mnistnet.inference.classifier import Classifier
 
     if as_csv and as_json:
@@ -86,12 +89,17 @@ def command(
         if save_input.suffix.lower() != ".png":
             raise UsageError(f"--save-input: expected a file that ends in .png, found {save_input.name}")
     classifier = Classifier.of(checkpoints.load(find_checkpoint(checkpoint, default="best")))
-    if line and classifier.dataset != MNIST.name:
+    if (line or show or save_input) and (tables := [name for name in names if is_table(name)]):
+        raise UsageError(f"--line, --show and --save-input are for pictures, found {tables[0]}, a table of images")
+    if line and not classifier.reads_digits:
         raise UsageError(f"--line reads digits, and this network knows {classifier.dataset}")
     failed = False
     if as_csv:
         _csv_line("file", "digit", "label", "confidence", "unsure", "left", "top", "right", "bottom", "error")
     for name in names:
+        if is_table(name):
+            failed |= not _print_table(classifier, name, top, as_csv, as_json)
+            continue
         try:
             content = _content(name)
             shown = "standard input" if name == STDIN else name
@@ -124,6 +132,28 @@ def command(
             _save(save_input, read, classifier.shape)
     if failed:
         click.get_current_context().exit(1)
+
+
+def _print_table(classifier: "Classifier", name: str, top: int, as_csv: bool, as_json: bool) -> bool:
+    """Print a line for each image in a table, and return whether it could be read."""
+    try:
+        for index, answer in enumerate(answers_of_table(classifier, name)):
+            if as_json:
+                echo_json({"file": name, "index": index} | _as_json(answer))
+            elif as_csv:
+                cells = (answer[key] for key in ("digit", "label", "confidence", "unsure"))
+                _csv_line(f"{name}[{index}]", *cells, *answer["box"], "")
+            else:
+                echo(f"{name}[{index}]: {_as_text(answer, top, classifier.labels)}")
+    except (DataError, ImageError) as error:
+        if as_json:
+            echo_json({"file": name, "error": str(error)})
+        elif as_csv:
+            _csv_line(name, *[""] * 8, error)
+        else:
+            echo(f"mnistnet: error: {error}", err=True)
+        return False
+    return True
 
 
 def _content(name: str) -> bytes:
@@ -177,7 +207,7 @@ def _line_as_json(answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _text(answers: list[dict[str, Any]]) -> str:
-    return "".join(str(answer["digit"]) for answer in answers)
+    return "".join(answer["label"] for answer in answers)
 
 
 def _as_text(answer: dict[str, Any], top: int, labels: tuple[str, ...]) -> str:

@@ -86,7 +86,8 @@ def command(
     if scheduler is not None:
         cluster.require()
     folder = out or Path("sweeps") / path.stem
-    store = open_store(sweep.dataset, data_dir, mirrors)
+    store = open_store(sweep.dataset, data_dir, mirrors, sweep.read_as)
+    store.warn()
     # On other machines the data lies where they have it, unless a folder that all share was named.
     where = None if scheduler and data_dir is None else store.folder.parent.absolute()
     began = time.perf_counter()

@@ -90,7 +90,7 @@ def command(
         from mnistnet import plots
 
         plots.require()
-    store = open_store(config.dataset, data_dir, mirrors)
+    store = open_store(config.dataset, data_dir, mirrors, config.read_as)
     flags = [flag for flag, given in (("--plot", plot), ("--quiet", quiet), ("--json", as_json)) if given]
     again = _resume_command(config_path, overrides, out, data_dir, mirrors, flags)
     run: Run | None = None

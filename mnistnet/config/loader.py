@@ -54,7 +54,7 @@ def load(
     for change in changes:
         _assign(values, tuple(change.key.split(".")), change.value, change.place, places)
     word = values.get("dataset")
-    if isinstance(word, str) and word not in DATASETS and os.sep not in word and Path(word).is_dir():
+    if isinstance(word, str) and word not in DATASETS and os.sep not in word and Path(word).exists():
         values["dataset"] = f"./{word}"  # spelt so that a checkpoint's header says by itself that it is a path
     return from_mapping(values, places, "defaults" if path is None else str(path))
 
@@ -95,6 +95,11 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
         )
     if config.dataset in DATASETS:
         check_layer_sizes(config, DATASETS[config.dataset], places.get(("layer_sizes",), source))
+        for key in ("orientation", "invert"):
+            if getattr(config, key) != getattr(Config(), key):
+                raise ConfigError(
+                    f"{places.get((key,), source)}: {key}: is for data of your own, found it with {config.dataset}"
+                )
     elif not any(separator in config.dataset for separator in "/\\") or not config.dataset.isprintable():
         place = places.get(("dataset",), source)
         raise ConfigError(f"{place}: dataset: {expected_dataset(config.dataset)}, found {found(config.dataset)}")
@@ -103,7 +108,7 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
 
 def expected_dataset(word: str) -> str:
     """Return what may be written in the place of a data set's name that there is none of, the nearest name first."""
-    return f"expected {choice(list(DATASETS), word)}, or the path of a folder of your own, such as ./my_data"
+    return f"expected {choice(list(DATASETS), word)}, or the path of data of your own, such as ./my_data"
 
 
 def check_layer_sizes(config: Config, spec: DatasetSpec, source: str = "config") -> None:

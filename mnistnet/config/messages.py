@@ -199,6 +199,8 @@ def _describe(kind: Any, value: Any) -> str:
             return f"a list{length}, each {_describe(kind.item_type, None)}"
         case msgspec.inspect.NoneType():
             return "null"
+        case msgspec.inspect.BoolType():
+            return "true or false"
         case msgspec.inspect.StrType():
             length = f" of {kind.min_length:,} to {kind.max_length:,} letters" if kind.max_length else ""
             return "text" + length

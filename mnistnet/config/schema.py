@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from mnistnet.data.augment import Ciresan2010, Default, Simard2003
+from mnistnet.data.forms.found import ReadAs
 from mnistnet.nn.schedules import Constant, Cosine, OneCycle, Step
 from mnistnet.util.arrays import SMALLEST_NORMAL
 
@@ -57,8 +58,30 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     dataset: Annotated[
         str,
-        Meta(min_length=1, max_length=1000, description="one that is known by name, or a folder of your own"),
+        Meta(min_length=1, max_length=1000, description="one that is known by name, or the path of data of your own"),
     ] = "mnist"
+    pictures: Annotated[
+        Literal["auto", "digits", "scale"],
+        Meta(
+            description="how a picture becomes an image: `digits` finds, scales and centres one as MNIST's makers did, "
+            "`scale` takes it whole; `auto`: digits for MNIST and what looks like it"
+        ),
+    ] = "auto"
+    orientation: Annotated[
+        Literal["upright", "transposed"],
+        Meta(description="how images of your own are stored; `transposed`: rows and columns exchanged, as EMNIST's"),
+    ] = "upright"
+    invert: Annotated[
+        bool, Meta(description="exchange black and white in images of your own; networks expect white on black")
+    ] = False
+    test_share: Annotated[
+        float,
+        Meta(
+            gt=0,
+            lt=1,
+            description="how much of each class is held out to test on, of data of your own that have no test part",
+        ),
+    ] = 0.15
     train_images: Annotated[
         Count | Literal["all"], Meta(description="number of training images, of those that `validation` leaves")
     ] = "all"
@@ -123,6 +146,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "which is less noisy than the last step's weights"
         ),
     ] = 0.0
+    class_weights: Annotated[
+        Literal["balanced"] | None,
+        Meta(
+            description="`balanced`: weigh each example's cost by the mean size of a class over the size of its own, "
+            "so that rare classes count as much as frequent ones; validation and test figures are not weighted"
+        ),
+    ] = None
     label_smoothing: Annotated[
         Share,
         Meta(
@@ -159,6 +189,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "nothing from more, else one a processor. Elsewhere threads of the matrix library; `auto` is one"
         ),
     ] = "auto"
+
+    @property
+    def read_as(self) -> ReadAs:
+        """How data of one's own is to be read for this network."""
+        return ReadAs(self.pictures, self.orientation, self.invert, self.test_share, self.layer_sizes[0])
 
     @property
     def dropout_shares(self) -> tuple[float, ...]:

@@ -21,6 +21,7 @@ import platformdirs
 
 from mnistnet.data import idx
 from mnistnet.data.registry import NAMES, DatasetSpec, RemoteFile
+from mnistnet.data.what_else import GZIP
 from mnistnet.errors import ConfigError, DataError, DownloadError
 from mnistnet.util.atomic_files import atomic_write, reason, remove_temporaries
 from mnistnet.util.rng import Use, generator
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 ENVIRONMENT_FOLDER = "MNISTNET_DATA_DIR"
 ENVIRONMENT_MIRROR = "MNISTNET_MIRROR"
 WHITE = np.float32(255)  # of a pixel as stored; networks see pixel / 255
-GZIP = b"\x1f\x8b"  # how a gzip file begins
 MAX_SIZE_RATIO = 16  # times the published size that a file packed otherwise may have: MNIST not packed at all has 5
+CHECKOUT = Path(__file__).parents[2]  # of the repository, where this is an editable installation
 PATIENCE = 2.0  # seconds to wait for another process before saying that we do
 
 
@@ -65,12 +66,22 @@ class Store:
     """Where a data set's files lie, and where to fetch them when they do not.
 
     `mirrors` are asked before the published ones. `on_progress(name, received, size)` is called as a download proceeds.
+    `prepared` says how pictures are prepared that a network of these data is to read, None: as usual for the data set.
+    Of data of one's own `form` says in words what they were read from, `remarks` what may be wrong with them.
     """
 
     spec: DatasetSpec
     folder: Path
     mirrors: tuple[str, ...] = ()
     on_progress: "Progress | None" = None
+    prepared: str | None = None
+    form: str = "published IDX files"
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def pictures(self) -> str:
+        """How pictures are prepared that a network of these data is to read: as "digits", or to "scale"."""
+        return self.prepared or self.spec.pictures
 
     def examples(self, part: str) -> Examples:
         """Read the "train" or the "test" files, verified. Raises DataError."""
@@ -82,14 +93,28 @@ class Store:
         """Return the SHA-256 of each file by name, which say exactly which data a network has seen."""
         return {file.name: file.sha256 for file in self.spec.files}
 
+    def warn(self) -> None:
+        """Log what may be wrong with the data."""
+        for remark in self.remarks:
+            log.warning("%s", remark)
+
     def ensure(self) -> list[RemoteFile]:
         """Fetch the files that are missing, and return what was fetched. What is there is verified when it is read."""
-        missing = [file for file in self.spec.files if not (self.folder / file.name).is_file()]
+        missing = [file for file in self.spec.files if not self.path(file).is_file()]
         return [file for file in missing if self._mend(file).fetched]
 
     def verify(self) -> list[RemoteFile]:
         """Verify all files now, fetch what is missing or damaged, and return the files that were fetched."""
         return [file for file in self.spec.files if self._read(file) is None and self._mend(file).fetched]
+
+    def path(self, file: RemoteFile) -> Path:
+        """Return where a file lies, be it under its own name or unpacked under one of the names that others use."""
+        path = self.folder / file.name
+        if not os.path.lexists(path):
+            for plain in _plain_names(file):
+                if (self.folder / plain).is_file():
+                    return self.folder / plain
+        return path
 
     def states(self) -> dict[str, str]:
         """Return for each file whether it is "verified", "damaged" or "missing". Fetches and writes nothing."""
@@ -98,7 +123,7 @@ class Store:
     def _state(self, file: RemoteFile) -> str:
         if self._read(file) is not None:
             return "verified"
-        return "damaged" if os.path.lexists(self.folder / file.name) else "missing"
+        return "damaged" if os.path.lexists(self.path(file)) else "missing"
 
     def _name(self, part: str, kind: str) -> str:
         return str(self.folder / NAMES[part, kind])
@@ -109,13 +134,15 @@ class Store:
         packed = self._read(file)
         if packed is None:
             packed = self._mend(file).content
+        if packed[:2] != GZIP:
+            return packed
         if file.content_sha256 is None or kind == "labels":
             return idx.unpack(packed, 3 if kind == "images" else 1, self._name(part, kind))
         return _unpacked(packed, file.content_sha256, self._name(part, kind))
 
     def _read(self, file: RemoteFile) -> bytes | None:
         """Return a file's bytes if it is the published one, or holds the same, packed otherwise; else None."""
-        path = self.folder / file.name
+        path = self.path(file)
         try:
             fits = path.is_file() and path.stat().st_size <= MAX_SIZE_RATIO * file.size  # a pipe would never end
             content = path.read_bytes() if fits else b""
@@ -189,21 +216,26 @@ def store(
     data_dir: Path | None = None,
     mirrors: Sequence[str] = (),
     on_progress: "Progress | None" = None,
+    *,
+    pictures: str = "auto",
 ) -> Store:
-    """Return the store of a data set: in `data_dir`, else MNISTNET_DATA_DIR, else ./data where it holds the data
-    set's files, else the user's cache folder. Each data set has a subfolder of its name, where "-" is as good as "_".
+    """Return the store of a data set: in `data_dir`, else MNISTNET_DATA_DIR, else ./data or the checkout's data folder
+    where they hold the data set's files, else the user's cache folder. Each data set has a subfolder of its name, where
+    "-" is as good as "_". `pictures`: how pictures are prepared, "auto": as usual for this data set.
     """
-    own, here = os.environ.get(ENVIRONMENT_FOLDER), Path("data")
+    own = os.environ.get(ENVIRONMENT_FOLDER)
     if data_dir is None and own:
         data_dir = Path(own)
-    if data_dir is None and any(_holds_files(here / name, spec) for name in _names(spec)):
-        data_dir = here
     if data_dir is None:
-        data_dir = cache_folder() / "data"
+        near = [Path("data"), *([CHECKOUT / "data"] if (CHECKOUT / "pyproject.toml").is_file() else [])]
+        filled = [folder for folder in near if any(_holds_files(folder / name, spec) for name in _names(spec))]
+        data_dir = filled[0] if filled else cache_folder() / "data"
     with suppress(RuntimeError):  # "~name" without such a user: then it is a folder's name
         data_dir = data_dir.expanduser()
-    filled = [data_dir / name for name in _names(spec) if _holds_files(data_dir / name, spec)]
-    return Store(spec, filled[0] if filled else data_dir / spec.name, tuple(mirrors), on_progress)
+    folders = [data_dir / name for name in _names(spec) if _holds_files(data_dir / name, spec)]
+    folder = folders[0] if folders else data_dir / spec.name
+    prepared = None if pictures == "auto" else pictures
+    return Store(spec, folder, tuple(mirrors), on_progress, prepared)
 
 
 def _names(spec: DatasetSpec) -> tuple[str, str]:
@@ -212,7 +244,13 @@ def _names(spec: DatasetSpec) -> tuple[str, str]:
 
 
 def _holds_files(folder: Path, spec: DatasetSpec) -> bool:
-    return any((folder / file.name).is_file() for file in spec.files)
+    return any((folder / name).is_file() for file in spec.files for name in (file.name, *_plain_names(file)))
+
+
+def _plain_names(file: RemoteFile) -> list[str]:
+    """Return the names that a file has unpacked, if it could be verified then: as it is, and with a dot before idx."""
+    name = file.name.removesuffix(".gz")
+    return [name, name.replace("-idx", ".idx")] if file.content_sha256 else []
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[object]:
@@ -266,9 +304,11 @@ def checked(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], classe
 
 
 def _holds(packed: bytes, file: RemoteFile) -> bool:
-    """Return whether a gzip file other than the published one holds the same content."""
-    if file.content_sha256 is None or packed[:2] != GZIP:
+    """Return whether a file other than the published one holds the same content, packed otherwise or not at all."""
+    if file.content_sha256 is None:
         return False
+    if packed[:2] != GZIP:
+        return hashlib.sha256(packed).hexdigest() == file.content_sha256
     try:
         content = idx.unpack(packed, 3 if "images" in file.name else 1, file.name)
     except DataError:

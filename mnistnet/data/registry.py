@@ -26,7 +26,10 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A published data set: four files, the bases of the addresses that serve them, and what its labels mean."""
+    """A published data set: four files, the bases of the addresses that serve them, and what its labels mean.
+
+    `pictures`: how a picture becomes such an image: as "digits" (found, centred, as MNIST's makers did) or to "scale".
+    """
 
     name: str
     title: str
@@ -35,6 +38,7 @@ class DatasetSpec:
     licence: str
     labels: tuple[str, ...] = field(default=tuple("0123456789"))
     shape: tuple[int, int] = (28, 28)
+    pictures: str = "scale"
 
     @property
     def pixels(self) -> int:
@@ -81,6 +85,7 @@ MNIST = DatasetSpec(
         "https://raw.githubusercontent.com/fgnt/mnist/master/",
     ),
     licence="CC BY-SA 3.0, Yann LeCun, Corinna Cortes, Christopher J. C. Burges",
+    pictures="digits",
 )
 
 FASHION_MNIST = DatasetSpec(

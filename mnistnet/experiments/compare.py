@@ -68,6 +68,10 @@ def check(named: Sequence[tuple[str, Config]], seconds: float | None) -> None:
     if seconds is not None and not 0 < seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds {seconds:g}: expected more than 0 and at most {MAX_SECONDS:,.0f}")
     for (name, one), (other_name, other) in pairwise(named):
+        if one.dataset == other.dataset and one.read_as != other.read_as:
+            raise UsageError(
+                f"expected configs that read {one.dataset} in one way, found others in {name} and {other_name}"
+            )
         if one.dataset != other.dataset:
             raise UsageError(
                 f"expected configs of one data set, found {one.dataset} in {name} and {other.dataset} in {other_name}"

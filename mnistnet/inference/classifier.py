@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.data.datasets import Examples
+from mnistnet.data.forms.found import ReadAs
 from mnistnet.errors import DivergedError, UsageError
 from mnistnet.inference import ood
 from mnistnet.inference.calibration import fit_temperature, probabilities
@@ -20,7 +21,7 @@ from mnistnet.inference.evaluate import Evaluation, confusion, forward
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 from mnistnet.vision.image_file import Reading
-from mnistnet.vision.preprocess import reading_for
+from mnistnet.vision.preprocess import DIGITS, reading_for
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Classifier:
 
     `dataset`: the name of what it learned from; `labels`: of its classes; `shape`: rows and columns of its images.
     `temperature` calibrates its confidences (None: they are not calibrated), `threshold` is the score below which an
-    image is not what it has learned (None: unknown).
+    image is not what it has learned (None: unknown). `read_as`: how the data it has learned from are read, and
+    pictures are prepared.
     """
 
     network: Network
@@ -52,6 +54,7 @@ class Classifier:
     shape: tuple[int, int]
     temperature: float | None = None
     threshold: float | None = None
+    read_as: ReadAs = field(default=ReadAs(pictures="scale"))
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Self:
@@ -63,7 +66,13 @@ class Classifier:
             shape=checkpoint.shape,
             temperature=checkpoint.temperature,
             threshold=checkpoint.ood_threshold,
+            read_as=checkpoint.read_as,
         )
+
+    @property
+    def reads_digits(self) -> bool:
+        """Whether it finds digits in a picture, several if asked, and does not take a picture whole."""
+        return self.read_as.pictures == DIGITS
 
     @property
     def calibrated(self) -> bool:
@@ -85,7 +94,7 @@ class Classifier:
 
         Raises ImageError, which calls the picture `name`.
         """
-        return reading_for(self.dataset, self.shape, content, name, line=line)
+        return reading_for(self.read_as.pictures, self.shape, content, name, line=line)
 
     def probabilities(self, images: npt.NDArray[np.uint8], on_batch: Callable[[int], object] | None = None) -> Array:
         """Return how likely each class is for images (n, pixels): float64 (n, classes). Raises DivergedError."""

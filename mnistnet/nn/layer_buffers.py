@@ -65,6 +65,12 @@ class Gradients:
         self.scale = 1 / batch_size
         self.ones: Array = np.ones(rows, flat.dtype)
 
+    def weigh(self, weights: Array) -> None:
+        """Multiply the derivatives at the output layer, of each example by its weight, shape (batch, 1)."""
+        for derivative in (self.deltas[-1], self.activations[-1]):
+            if derivative is not None:
+                np.multiply(derivative, weights, derivative)
+
     def __repr__(self) -> str:
         return f"Gradients of {self.flat.size:,} parameters over {len(self.ones)} examples"
 

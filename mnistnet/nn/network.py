@@ -111,13 +111,18 @@ class Network:
         return cache
 
     @ignore_fp_errors
-    def backward(self, cache: ForwardCache, target: Array, gradients: Gradients) -> Gradients:
+    def backward(
+        self, cache: ForwardCache, target: Array, gradients: Gradients, weights: Array | None = None
+    ) -> Gradients:
         """Send the derivative of the cost back through the network, for the batch of the forward pass before.
 
-        `target` has shape (batch, classes): 1 at each example's own digit, else 0.
+        `target` has shape (batch, classes): 1 at each example's own digit, else 0. `weights`, shape (batch, 1), say how
+        much each example's cost counts; without them each counts 1.
         """
         a, delta, d_hidden, last = cache.activations, gradients.deltas, gradients.hidden, len(self.weights) - 1
         self.loss.delta(a[-1], target, gradients.scale, delta[last], gradients.activations[last])  # BP1
+        if weights is not None:
+            gradients.weigh(weights)
         without_subnormals(delta[last])
         for layer in range(last, -1, -1):
             # A sum over examples is a product with ones; the matrix library adds faster than np.sum.

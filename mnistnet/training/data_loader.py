@@ -41,6 +41,7 @@ class Batch:
     - `masks`: dropout's, for each hidden layer (n, neurons): 0 where an activation is dropped, else 1 / (1 - its share
       of dropped ones). None without dropout.
     - `logits` (n, classes): the step writes there what the network answered before it.
+    - `weights` (n, 1): how much each example's cost counts; None: each counts 1.
     """
 
     inputs: Array
@@ -48,6 +49,7 @@ class Batch:
     targets: Array
     masks: tuple[Array, ...]
     logits: Array
+    weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,7 +57,8 @@ class Batch:
     def rows(self, rows: slice) -> "Batch":
         """Return a view of some of the examples."""
         masks = tuple([mask[rows] for mask in self.masks])
-        return Batch(self.inputs[rows], self.labels[rows], self.targets[rows], masks, self.logits[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return Batch(self.inputs[rows], self.labels[rows], self.targets[rows], masks, self.logits[rows], weights)
 
 
 @dataclass(slots=True)
@@ -96,11 +99,13 @@ class DataLoader:
                 tuple(shared_zeros((self._rows, size), np.float32) for size in (hidden if self._dropped else [])),
                 # A class's numbers lie together: to add up over classes is then three times as quick.
                 shared_zeros((classes, self._rows), np.float32).T,
+                shared_zeros((self._rows, 1), np.float32) if config.class_weights else None,
             )
             for _ in range(1 if self._rows == len(examples) else 2)
         ]
         self._batches = [self._divided(buffer) for buffer in self._buffers]
         self._smooth_one_hot = smoothed(np.eye(classes, dtype=np.float32), config.label_smoothing)
+        self._class_weights = balanced(examples.labels, classes)
         self._augment = Augmenter(config.augment, examples.shape) if config.augment else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mnistnet-loader") if workers == 1 else None
 
@@ -156,6 +161,8 @@ class DataLoader:
             self._scale(indices, found, worker)
         own = partition(slice(0, len(indices)), worker, self._workers)
         np.take(self._smooth_one_hot, everything.labels[own], axis=0, out=everything.targets[own], mode="clip")
+        if everything.weights is not None:
+            np.take(self._class_weights, everything.labels[own], axis=0, out=everything.weights[own], mode="clip")
         if worker == 0 and everything.masks:  # one stream of numbers, so one process draws them
             random = generator(self._seed, Use.DROPOUT, epoch, steps)
             for mask, share in zip(everything.masks, self._dropped, strict=True):
@@ -177,6 +184,18 @@ class DataLoader:
         pixels = self._bytes[: len(indices)]
         np.take(self._examples.images, indices, axis=0, out=pixels, mode="clip")
         return pixels
+
+
+def balanced(labels: npt.NDArray[np.uint8], classes: int) -> Array:
+    """Return a weight for each class, float32 (classes, 1): the mean size of a class over its own size.
+
+    Their mean over the examples is 1, and all classes that there are weigh the same together, as scikit-learn's
+    "balanced" (King & Zeng 2001). A class without an example has weight 0.
+    """
+    counts = np.bincount(labels, minlength=classes)[:, None]
+    mean = len(labels) / np.count_nonzero(counts)
+    result: Array = np.divide(mean, counts, out=np.zeros(counts.shape), where=counts > 0).astype(np.float32)
+    return result
 
 
 def smoothed(one_hot: Array, share: float) -> Array:

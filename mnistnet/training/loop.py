@@ -54,7 +54,7 @@ class SerialTrainer:
                 cache.masks = batch.masks
                 network.forward(batch.inputs, cache)
                 batch.logits[...] = cache.logits  # the costs are computed from them below, many at once
-                network.backward(cache, batch.targets, self.gradients[len(batch)])
+                network.backward(cache, batch.targets, self.gradients[len(batch)], batch.weights)
                 optimizer.step(learning_rate(step))
                 if self.average:
                     self.average.update(optimizer.steps)
@@ -98,7 +98,8 @@ def fit(
     Between two results the state may be saved. Raises ConfigError when a batch is larger than the training set,
     DivergedError when cost or weights stop being finite numbers, WorkerError when processes that share the steps end.
     """
-    config, seen, guessing = state.config, set[str](), chance(train.labels)
+    config, seen = state.config, set[str]()
+    guessing = chance(train.labels, balanced=config.class_weights is not None)
     sample = np.divide((validation or train).images[:SAMPLE], WHITE, dtype=state.network.dtype)
     with blas_threads(blas_threads_for(config)), make_trainer(state, train) as trainer:
         while not state.finished:

@@ -78,6 +78,8 @@ class MetricsAccumulator:
         for start in range(own.start, own.stop, ROWS):
             some = examples.rows(slice(start, min(start + ROWS, own.stop)))
             costs = self._loss.costs(some.logits, some.targets)
+            if some.weights is not None:
+                costs *= some.weights[:, 0]
             total = float(costs.sum(dtype=np.float64))
             if not isfinite(total):
                 first = start + int(np.isfinite(costs).argmin())
@@ -119,9 +121,13 @@ def warnings(
     return found
 
 
-def chance(labels: npt.NDArray[np.uint8]) -> float:
-    """Return the accuracy that always answering the most frequent class reaches, luck included (three deviations)."""
-    share = float(np.bincount(labels).max()) / len(labels)
+def chance(labels: npt.NDArray[np.uint8], *, balanced: bool = False) -> float:
+    """Return the accuracy that always answering the most frequent class reaches, luck included (three deviations).
+
+    `balanced`: that of answering any class, as a network does that learns all classes alike and has learned nothing.
+    """
+    counts = np.bincount(labels)
+    share = 1 / np.count_nonzero(counts) if balanced else float(counts.max()) / len(labels)
     return share + 3 * sqrt(share * (1 - share) / len(labels))
 
 

@@ -105,7 +105,7 @@ class ParallelStep:
         cache.masks = own.masks
         network.forward(own.inputs, cache)
         own.logits[...] = cache.logits
-        network.backward(cache, own.targets, gradients)
+        network.backward(cache, own.targets, gradients, own.weights)
         if worker == 0:
             self._rate[0] = learning_rate
         self._pool.barrier(worker)  # all gradients are known, and the learning rate

@@ -183,6 +183,7 @@ def open_run(
     configs.check_layer_sizes(config, store.spec)
     store.ensure()
     train, validation = split_for(config, store.examples("train"))
+    store.warn()
     batch_size(config, len(train))  # now, while an older run in the folder is still whole
     threads = _threads(config, train)
     with locked(folder), one_blas_thread():

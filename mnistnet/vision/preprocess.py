@@ -1,25 +1,26 @@
-"""From a picture file to the size that a network takes, for networks that do not read MNIST's digits.
+"""From a picture file to the image that a network takes, prepared as its data set asks: as digits, or scaled.
 
-How MNIST's makers centred and scaled a digit is known, and `image_file.py` does it again. Of other data sets it is
-not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the middle. One that has the right size
-comes through unchanged.
+How MNIST's makers centred and scaled a digit is known, and `image_file.py` does it again for data sets of such digits.
+Of others it is not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the middle. One that has the
+right size comes through unchanged.
 """
 
 import numpy as np
 from PIL import Image
 
-from mnistnet.data.registry import MNIST
 from mnistnet.util.arrays import Array
 from mnistnet.vision.image_file import Reading, line_reading, read_grey, reading
 from mnistnet.vision.morphology import as_bytes
 
+DIGITS = "digits"
 
-def reading_for(dataset: str, shape: tuple[int, int], content: bytes, name: str, *, line: bool = False) -> Reading:
-    """Return what a network of a data set sees in a picture's bytes; of MNIST one digit, or a `line` of them.
+
+def reading_for(pictures: str, shape: tuple[int, int], content: bytes, name: str, *, line: bool = False) -> Reading:
+    """Return what a network sees in a picture's bytes; prepared as "digits" one of them, or a `line`; else the whole.
 
     Raises ImageError, which calls the file `name`.
     """
-    if dataset == MNIST.name:
+    if pictures == DIGITS:
         return line_reading(content, name) if line else reading(content, name)
     grey = read_grey(content, name)
     bright = light_on_dark(grey)

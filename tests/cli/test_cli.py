@@ -177,7 +177,7 @@ def test_config_prints_yaml_that_loads_and_a_schema(tmp_path: Path) -> None:
         (["eval", "last-run"], 1, "train a network first with `"),
         (["info", "."], 1, ".: cannot be read: is a directory"),
         (["predict", "a.png"], 1, "a.png: cannot be read: no such file"),
-        (["download", "mnsit"], 2, "dataset: expected one of mnist, kmnist, fashion_mnist, or the path of a folder"),
+        (["download", "mnsit"], 2, "dataset: expected one of mnist, kmnist, fashion_mnist, or the path of data of"),
         (["eval"], 2, "Missing argument"),
         (["evil"], 2, "No such command 'evil'"),
         (["train", "--fast"], 2, "No such option"),

@@ -42,9 +42,30 @@ def test_what_was_packed_comes_back(shape: list[int], seed: int) -> None:
         (IMAGES + b"!", 3, "x.gz: its header promises 2 x 1 x 3 = 6 bytes of data, but 7 follow"),
         (LABELS * 4, 3, "x.gz: expected images (3 dimensions), found labels (1 dimension)"),
         (IMAGES, 1, "x.gz: expected labels (1 dimension), found images (3 dimensions)"),
-        (b"\0\0\x08\x02" + bytes(8), 1, "x.gz: expected labels (1 dimension), found 2 dimensions"),
-        (b"\0\0\x0d\x03" + bytes(12), 3, "x.gz: expected an IDX file of bytes (magic 00000803), found magic 00000d03"),
-        (b"<!DOCTYPE html>.", 3, "x.gz: expected an IDX file of bytes (magic 00000803), found magic 3c21444f"),
+        (b"\0\0\x08\x04" + bytes(16), 1, "x.gz: expected labels (1 dimension), found 4 dimensions"),
+        (LABELS[:2], 1, "x.gz: expected an IDX file, but it ends after 2 bytes, in its header"),
+        (
+            b"\0\0\x0a\x03" + bytes(12),
+            3,
+            "x.gz: expected an IDX file (magic 00000803 for bytes), found magic 00000a03",
+        ),
+        (
+            b"\n<!DOCTYPE html>.",
+            3,
+            "x.gz: expected an IDX file (magic 00000803 for bytes), found a web page (an error or a login, perhaps); "
+            "download the file again",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1",
+            1,
+            "x.gz: expected an IDX file (magic 00000801 for bytes), found a Git LFS pointer in place of the file; "
+            "`git lfs pull` fetches the file itself",
+        ),
+        (
+            b"\0\0\x0d\x03" + bytes([0, 0, 0, 1] * 3),
+            3,
+            "x.gz: its header promises 1 x 1 x 1 x 4 = 4 bytes of data, but 0 follow",
+        ),
         (
             b"\0\0\x08\x03" + b"\0\0\xff\xff" * 3,
             3,

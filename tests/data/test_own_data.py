@@ -15,7 +15,7 @@ import pytest
 from mnistnet.checkpoint import checkpoint
 from mnistnet.config import loader as configs
 from mnistnet.data import own_data
-from mnistnet.data.own_data import open_folder
+from mnistnet.data.own_data import open_own
 from mnistnet.errors import CheckpointError, ConfigError, DataError
 from mnistnet.vision.preprocess import fitted, light_on_dark
 from tests.helpers import run
@@ -38,7 +38,7 @@ def trained(bars: Path) -> Path:
 
 
 def test_plain_and_packed_files_are_read_and_are_the_same_data(bars: Path) -> None:
-    store = open_folder(bars)
+    store = open_own(bars)
     assert store.examples("train").images.shape == (600, 96)
     assert store.examples("test").labels[:4].tolist() == [0, 1, 2, 0]
     assert (store.spec.name, store.spec.shape, store.spec.labels) == ("bars", (12, 8), CLASSES)
@@ -47,17 +47,17 @@ def test_plain_and_packed_files_are_read_and_are_the_same_data(bars: Path) -> No
     assert before[plain.name] == hashlib.sha256(plain.read_bytes()).hexdigest()
     (bars / f"{plain.name}.gz").write_bytes(gzip.compress(plain.read_bytes()))
     plain.unlink()
-    assert open_folder(bars).hashes() == before
+    assert open_own(bars).hashes() == before
 
 
 def test_without_names_the_classes_are_numbers_up_to_the_largest_label(tmp_path: Path) -> None:
-    assert open_folder(write_bars(tmp_path / "bars", names=False)).spec.labels == ("0", "1", "2")
+    assert open_own(write_bars(tmp_path / "bars", names=False)).spec.labels == ("0", "1", "2")
 
 
 def test_labels_up_to_255_are_256_classes(bars: Path) -> None:
     (bars / "classes.txt").unlink()
     (bars / "t10k-labels-idx1-ubyte.gz").write_bytes(idx_file(np.full(90, 255, np.uint8)))
-    assert len(open_folder(bars).spec.labels) == 256
+    assert len(open_own(bars).spec.labels) == 256
 
 
 def _write(name: str, content: bytes) -> Callable[[Path], object]:
@@ -73,7 +73,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
         _write("train-images-idx3-ubyte.gz", b""),
         "holds both train-images-idx3-ubyte and train-images-idx3-ubyte.gz",
     ),
-    "not IDX": (_write("train-images-idx3-ubyte", b"hello" * 9), "expected an IDX file of bytes"),
+    "not IDX": (_write("train-images-idx3-ubyte", b"hello" * 9), "expected an IDX file (magic"),
     "a gzip cut short": (
         lambda folder: (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(
             (folder / "t10k-labels-idx1-ubyte.gz").read_bytes()[:-9]
@@ -107,14 +107,14 @@ def test_a_folder_that_is_no_data_set_is_refused_in_one_line(case: str, bars: Pa
     spoil, words = SPOILT[case]
     spoil(bars)
     with pytest.raises(DataError) as caught:
-        open_folder(bars)
+        open_own(bars)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_is_not_there_says_so() -> None:
     with pytest.raises(DataError, match="no folder none here"):
-        open_folder(Path("none"))
+        open_own(Path("none"))
 
 
 # Which words are paths
@@ -129,9 +129,7 @@ def test_a_word_is_a_path_with_a_separator_or_where_there_is_such_a_folder(bars:
 
 
 def test_a_word_that_is_neither_is_refused_by_name() -> None:
-    with pytest.raises(
-        ConfigError, match=r"dataset: expected one of kmnist, .* a folder of your own, .*, found \"kmni"
-    ):
+    with pytest.raises(ConfigError, match=r"dataset: expected one of kmnist, .* data of your own, .*, found \"kmni"):
         configs.load(None, ["dataset=kmnits"])
     with pytest.raises(ConfigError, match="dataset: expected text of 1 to 1,000 letters, found 5"):
         configs.load(None, ["dataset=5"])
@@ -182,7 +180,13 @@ def test_predict_needs_no_data_and_names_the_class(trained: Path, bars: Path) ->
 
 def test_a_checkpoint_says_what_it_has_learned_from(trained: Path, bars: Path) -> None:
     saved = checkpoint.load(trained)
-    expected = {"name": "bars", "sha256": open_folder(bars).hashes(), "labels": list(CLASSES), "shape": [12, 8]}
+    expected = {
+        "name": "bars",
+        "sha256": open_own(bars).hashes(),
+        "labels": list(CLASSES),
+        "shape": [12, 8],
+        "pictures": "scale",
+    }
     assert saved.dataset == expected
     assert (saved.labels, saved.shape) == (CLASSES, (12, 8))
 
@@ -239,9 +243,10 @@ def test_images_of_another_shape_are_distorted_in_that_shape(bars: Path) -> None
 def test_download_reads_a_folder_and_says_what_to_train_it_with(bars: Path) -> None:
     lines = run("download", "bars").stdout.splitlines()
     assert lines[-2] == "600 training and 90 test images of 12x8, 3 classes"
-    assert shlex.split(lines[-1])[-4:] == ["--set", "dataset=bars", "--set", "layer_sizes=[96, 128, 3]"]
+    fitting = ["dataset=bars", "layer_sizes=[96, 128, 3]", "validation=100"]
+    assert shlex.split(lines[-1])[-6:] == [word for setting in fitting for word in ("--set", setting)]
     rows = [json.loads(line) for line in run("download", "bars", "--json").stdout.splitlines()]
-    assert {row["file"]: row["sha256"] for row in rows} == open_folder(bars).hashes()
+    assert {row["file"]: row["sha256"] for row in rows} == open_own(bars).hashes()
 
 
 # Pictures of other sizes

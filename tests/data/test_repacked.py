@@ -137,7 +137,7 @@ def test_the_list_says_what_is_not_whole_or_not_here_and_how_to_mend_it(small: S
 def test_download_says_that_files_were_packed_anew(small: Store, listed: DatasetSpec) -> None:
     pack_anew(small.folder)
     lines = run("download", "small_set", "--data-dir", small.folder.parent).stdout.splitlines()
-    assert [line.endswith("(packed anew; it holds what was published)") for line in lines] == [True] * 4
+    assert [line.endswith("(not packed as published; it holds the same)") for line in lines] == [True] * 4
 
 
 def test_a_list_of_one_is_wrong_usage() -> None:
@@ -148,5 +148,5 @@ def test_unpacking_a_bomb_in_a_data_files_place_stops_at_what_its_header_promise
     path = small.folder / NAMES["train", "images"]
     header = gzip.decompress(path.read_bytes())[:16]
     path.write_bytes(gzip.compress(header + bytes(50_000)))
-    assert idx.read_shape(header, 3, "") == (20, 4, 4)
+    assert idx.read_header(header, 3, "").shape == (20, 4, 4)
     assert small.states()[path.name] == "damaged"

@@ -68,6 +68,23 @@ def test_gradients_hold_for_targets_that_are_not_one_hot(loss: str) -> None:
     assert np.linalg.norm(found - measured) / np.linalg.norm(measured) < 1e-7
 
 
+@pytest.mark.parametrize(("activation", "loss"), [*product(ACTIVATIONS, LOSSES)])
+def test_with_weights_every_gradient_is_the_slope_of_the_weighted_cost(activation: str, loss: str) -> None:
+    network, inputs, target = network_and_batch((6, 5, 4), activation, loss)
+    weights = np.array([0.0, 0.25, 1, 1, 2, 4, 20])[:, None]
+    cache = network.forward(inputs, network.forward_cache(7))
+    found = network.backward(cache, target, network.gradients(7), weights)
+    singles = [gradient(network, inputs[i : i + 1], target[i : i + 1]) for i in range(7)]
+    measured = sum(
+        weights[i, 0] / 7 * central_differences(network, inputs[i : i + 1], target[i : i + 1]) for i in range(7)
+    )
+    assert np.linalg.norm(found.flat - measured) / np.linalg.norm(measured) < 1e-7
+    for row, single in enumerate(singles):
+        for whole, own in zip(found.activations, single.activations, strict=True):
+            if own is not None and whole is not None:
+                assert whole[row] == pytest.approx(weights[row, 0] / 7 * own[0], rel=1e-9)
+
+
 @given(
     sizes=st.lists(st.integers(1, 6), min_size=2, max_size=4).map(tuple),
     activation=st.sampled_from(sorted(ACTIVATIONS)),

@@ -16,7 +16,7 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from mnistnet.util.arrays import Array
 from tests.golden.make import GOLDEN, golden
 from tests.mirror import idx_file
 from tests.pictures import on_paper, saved
@@ -216,6 +217,130 @@ def idx_files(source: random.Random, count: int) -> Iterator[Mutant]:
         else:
             head = 16 if number % 4 else len(plain)
             yield Mutant("forged", gzip.compress(changed(plain[:head], source) + plain[head:], 1), True)
+
+
+# Tables: images in CSV and NumPy files, and the table of a folder of pictures
+
+
+def _table() -> tuple[Array, Array]:
+    random = np.random.default_rng(4)
+    return random.integers(0, 256, (12, 6, 6)).astype(np.uint8), np.arange(12) % 3
+
+
+def _lines(*rows: Sequence[object]) -> bytes:
+    return b"".join(",".join(map(str, row)).encode() + b"\n" for row in rows)
+
+
+CELLS = (
+    *("", " ", "-1", "256", "0.5", "nan", "inf", "1e999", "seven", "0x10", '"', '"a', "'1'", "1;2", "1 2", "\t", "\0"),
+    *("9" * 400, "=1+1", "NULL", "é", "\u2028", "\x1b[2J", "1_0", "+5", "07", "1e2", "True", "<b>", "#", "-0", "1\r2"),
+)
+"""What stands in the cells of tables that people send."""
+
+
+def csv_tables(source: random.Random, count: int) -> Iterator[Mutant]:
+    """Yield CSV files with cells changed, lines cut, columns missing, and bytes damaged."""
+    images, labels = _table()
+    rows = [[label, *image.ravel().tolist()] for label, image in zip(labels.tolist(), images, strict=True)]
+    names = ["label", *(f"pixel{i}" for i in range(36))]
+    good = _lines(names, *rows)
+    for name, content in (
+        ("as it is", good),
+        ("without names", _lines(*rows)),
+        ("names alone", _lines(names)),
+        ("nothing", b""),
+        ("blank lines", b"\n" * 100_000),
+        ("one long line", b"1," * 20_000_000),
+        ("commas alone", b"," * 1_000_000),
+        ("a web page", b"<!DOCTYPE html><html><body>404</body></html>"),
+        ("a pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"),
+        ("UTF-16", good.decode().encode("utf-16")),
+        ("packed", gzip.compress(good)),
+        ("a packed bomb", gzip.compress(b"0" * 300_000_000, 1)),
+        ("a packed bomb of lines", gzip.compress(_lines(*rows) * 40_000, 1)),
+    ):
+        yield Mutant(name, content, True)
+    for number in range(count):
+        if number % 3 == 0:
+            yield Mutant("bytes changed", changed(good, source), True)
+            continue
+        copy = [list(map(str, row)) for row in ([names, *rows] if number % 2 else rows)]
+        for _ in range(source.choice((1, 1, 3))):
+            row = source.choice(copy)
+            match source.randrange(5):
+                case 0 | 1:
+                    row[source.randrange(len(row))] = source.choice(CELLS)
+                case 2:
+                    del row[source.randrange(len(row)) :]
+                    row.append("")
+                case 3:
+                    row += row[: source.randint(1, 40)]
+                case _:
+                    copy.append([source.choice(CELLS)])
+        yield Mutant("cells changed", _lines(*copy), True)
+
+
+def npz_arrays(source: random.Random, count: int) -> Iterator[Mutant]:
+    """Yield .npz files of images and labels, of odd types and shapes, damaged, and with lies in their headers."""
+    images, labels = _table()
+    inside = {
+        "x_train.npy": npy(images),
+        "y_train.npy": npy(labels),
+        "x_test.npy": npy(images),
+        "y_test.npy": npy(labels),
+    }
+    odd: list[Array] = [
+        *(images.astype(kind) for kind in ("u2", "<i8", "f2", ">f8", "c8", "?")),
+        *(
+            images / 255,
+            images - 300.0,
+            images * np.nan,
+            images.reshape(12, 36),
+            images[..., None],
+            images[:0],
+            images[0],
+        ),
+        *(np.full((12, 6, 6), "x"), np.zeros((12, 0, 6)), np.zeros(12), np.zeros((12, 5)), np.zeros((12, 6, 6, 3))),
+    ]
+    for name in inside:
+        for array in odd:
+            yield Mutant(f"{name} of {array.dtype} {array.shape}", zipped(inside | {name: npy(array)}), True)
+        yield Mutant(f"without {name}", zipped({key: value for key, value in inside.items() if key != name}), True)
+    for number in range(count):
+        name = source.choice(list(inside))
+        if number % 2:
+            head = inside[name][:100]
+            forged = changed(head, source) + inside[name][100:]
+            yield Mutant(f"forged {name}", zipped(inside | {name: forged}), True)
+        else:
+            yield Mutant("damaged", changed(zipped(inside), source), True)
+
+
+def picture_tables(source: random.Random, count: int) -> Iterator[Mutant]:
+    """Yield tables of pictures with names and labels of all kinds."""
+    good: list[list[object]] = [["file", "label"], *([f"{number}.png", number % 2] for number in range(6))]
+    names = (
+        *CELLS,
+        "../digit.png",
+        "/etc/passwd",
+        ".",
+        "..",
+        "a/../0.png",
+        "0.png/x",
+        "\\0.png",
+        "~",
+        "C:\\0.png",
+        "0",
+        "x" * 5000,
+    )
+    yield Mutant("as it is", _lines(*good), True)
+    yield Mutant("300 classes", _lines(*([f"{i % 6}.png", f"class {i}"] for i in range(300))), True)
+    for number in range(count):
+        copy = [list(row) for row in good]
+        for _ in range(source.choice((1, 2))):
+            copy[source.randrange(len(copy))][source.randrange(2)] = source.choice(names)
+        content = _lines(*copy)
+        yield Mutant("changed", changed(content, source) if number % 4 == 0 else content, True)
 
 
 # YAML
@@ -476,6 +601,9 @@ def pictures(source: random.Random, count: int) -> Iterator[Mutant]:
 KINDS: dict[str, Callable[[random.Random, int], Iterator[Mutant]]] = {
     "checkpoint": checkpoints,
     "idx": idx_files,
+    "csv": csv_tables,
+    "npz": npz_arrays,
+    "labels": picture_tables,
     "yaml": configs,
     "picture": pictures,
 }

@@ -12,6 +12,7 @@ import io
 import json
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -19,10 +20,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mnistnet.checkpoint import checkpoint
 from mnistnet.data import idx
+from mnistnet.data.own_data import open_own
 from mnistnet.errors import DataError
 from tests.golden.make import golden
+from tests.pictures import SEVEN, png
 
 MEGABYTES, SECONDS = 300, 5.0
 SEVERAL = "holds more than one digit? --line reads them all"  # what `predict` adds to an answer it doubts
@@ -59,6 +64,7 @@ class Readers:
         self.path, self.name = path, str(path)
         self.good = golden()
         self.number = 0
+        self.pictures = [png(np.full((9, 9), 20 * number, np.uint8)) for number in range(6)]
 
     def checkpoint(self, forged: bool) -> tuple[bool, str | None]:
         code, out, error = command("info", self.name, "--json")
@@ -84,6 +90,34 @@ class Readers:
         except DataError as error:
             return False, None if str(error).isprintable() and str(error).startswith(self.name) else str(error)
         return True, None if found.ndim == 3 else f"shape {found.shape}"
+
+    def csv(self, forged: bool) -> tuple[bool, str | None]:
+        return self._converted(self.name)
+
+    def npz(self, forged: bool) -> tuple[bool, str | None]:
+        return self._converted(self.name)
+
+    def labels(self, forged: bool) -> tuple[bool, str | None]:
+        pictures = Path("set")
+        pictures.mkdir()
+        for number in range(6):
+            (pictures / f"{number}.png").write_bytes(self.pictures[number])
+        (pictures / "labels.csv").write_bytes(self.path.read_bytes())
+        try:
+            return self._converted(str(pictures))
+        finally:
+            shutil.rmtree(pictures)
+
+    def _converted(self, source: str) -> tuple[bool, str | None]:
+        """Convert data of one's own, and look at what has been made of them."""
+        code, out, error = command("data", "convert", source, "made", "--json")
+        wrong = judged(code, error, 1)
+        if wrong or code:
+            return False, wrong
+        made = open_own(Path("made"))
+        shutil.rmtree("made")
+        same = json.loads(out)["sha256"] == made.hashes() and 0 < len(made.examples("train")) <= 1_000_000
+        return True, None if same else "what was written is not what was read"
 
     def yaml(self, forged: bool) -> tuple[bool, str | None]:
         code, out, error = command("config", self.name)
@@ -148,12 +182,10 @@ def mutants(kind: str, count: int, seed: int, share: int, path: Path) -> Iterato
 def main() -> None:
     """Read the mutants of a kind, in the current folder."""
     kind, count, seed, share = sys.argv[1], *map(int, sys.argv[2:])
-    suffix = {"checkpoint": ".npz", "idx": ".gz", "yaml": ".yaml", "picture": ".png"}[kind]
+    suffix = {"checkpoint": ".npz", "idx": ".gz", "yaml": ".yaml", "picture": ".png"}.get(kind, f".{kind}")
     path = Path(f"mutant{suffix}")
     readers = Readers(path)
     read: Callable[[bool], tuple[bool, str | None]] = getattr(readers, kind)
-    from tests.pictures import SEVEN, png
-
     Path("digit.png").write_bytes(png(SEVEN))
     _, forged = next(mutants(kind, 2, 1, 2, path))
     read(forged)  # so that what is imported only now belongs to the process at rest

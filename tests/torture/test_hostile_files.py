@@ -11,14 +11,25 @@ import pytest
 from tests.torture.counts import counts
 from tests.torture.tally import Tally
 
-FULL = {"checkpoint": 10_500, "idx": 4_000, "yaml": 3_000, "picture": 3_500}
-SHARES = {"checkpoint": 40, "idx": 20, "yaml": 12, "picture": 25}
+FULL = {
+    "checkpoint": 10_500,
+    "idx": 4_000,
+    "yaml": 3_000,
+    "picture": 3_500,
+    "csv": 2_000,
+    "npz": 2_000,
+    "labels": 1_500,
+}
+SHARES = {"checkpoint": 40, "idx": 20, "yaml": 12, "picture": 25, "csv": 50, "npz": 50, "labels": 50}
 """In the sample every so-many-th mutant is read, monsters among them."""
 HOW = {
     "checkpoint": "checkpoints read by `info`",
     "idx": "IDX files unpacked and parsed",
     "yaml": "configs read by `config`",
     "picture": "pictures read by `predict`",
+    "csv": "CSV files of images read by `data convert`",
+    "npz": "NumPy files of images read by `data convert`",
+    "labels": "folders of pictures with odd tables read by `data convert`",
 }
 
 

@@ -244,7 +244,7 @@ def test_a_home_that_is_read_only_is_enough(tmp_path: Path, mnist_dir: Path, cou
         before = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
     env = environment({"HOME": str(home), "XDG_CACHE_HOME": None})
     train = [*before, *real.train(work / "run", mnist_dir, *SMALL)]
-    fetch = [*before, *real.mnistnet("train", *SMALL)]
+    fetch = [*before, *real.mnistnet("train", "--set", "dataset=fashion_mnist", *SMALL)]  # is in no checkout
     first = subprocess.run(train, cwd=work, env=env, capture_output=True)
     second = subprocess.run(fetch, cwd=work, env=env, capture_output=True)
     lost = [done.stderr for done, code in ((first, 0), (second, 1)) if not sound(done, code)]

@@ -18,7 +18,7 @@ from mnistnet.nn.losses import LOSSES
 from mnistnet.nn.network import Network
 from mnistnet.training import loop
 from mnistnet.training import run as runs
-from mnistnet.training.data_loader import DataLoader, draw_mask, smoothed
+from mnistnet.training.data_loader import DataLoader, balanced, draw_mask, smoothed
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 
@@ -100,6 +100,41 @@ def test_the_loss_of_an_epoch_is_the_smoothed_cost_that_is_descended(mnist_train
     expected = state.network.loss.costs(evaluate(state.network, few).logits, targets).mean()
     (result,) = loop.fit(state, few, None)
     assert result.metrics.loss == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_balanced_weights_give_each_class_the_same_say_and_are_1_on_average() -> None:
+    labels = np.array([0] * 90 + [1] * 9 + [3], np.uint8)
+    weights = balanced(labels, 5)
+    assert weights[:, 0] == pytest.approx([100 / 3 / 90, 100 / 3 / 9, 0, 100 / 3, 0])
+    assert weights[labels].mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_training_with_balanced_classes_descends_the_weighted_cost(mnist_train: Examples, threads: int) -> None:
+    few = mnist_train.take(np.arange(640))
+    settings = config(
+        "class_weights=balanced", "learning_rate=1e-12", "epochs=1", "batch_size=64", f"threads={threads}"
+    )
+    state = loop.start(settings)
+    costs = state.network.loss.costs(evaluate(state.network, few).logits, np.eye(10, dtype=np.float32)[few.labels])
+    (result,) = loop.fit(state, few, None)
+    expected = (costs * balanced(few.labels, 10)[few.labels, 0]).mean()
+    assert abs(float(expected) - float(costs.mean())) > 1e-3  # the weights matter
+    assert result.metrics.loss == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_balanced_classes_are_learned_where_a_rare_one_is_else_overlooked(mnist_train: Examples) -> None:
+    frequent, rare = (np.flatnonzero(mnist_train.labels == label) for label in (1, 7))
+    learn = mnist_train.take(np.concatenate([frequent[:1000], rare[:10]]))
+    judge = mnist_train.take(rare[1000:2000])
+    right = {}
+    for words in ("null", "balanced"):
+        settings = config(f"class_weights={words}", "layer_sizes=[784,8,10]", "epochs=3", "optimizer=sgd", "threads=1")
+        state = loop.start(settings)
+        assert len(list(loop.fit(state, learn, None))) == 3
+        right[words] = evaluate(state.network, judge).accuracy
+    assert right["null"] < 0.1
+    assert right["balanced"] > 0.4
 
 
 def test_augmentation_is_new_in_every_epoch_and_the_same_in_every_run(mnist_train: Examples) -> None:

@@ -6,9 +6,6 @@ whose trial it was: that one is tried again in a new process, and the others go 
 
 import multiprocessing
 import os
-import signal
-import threading
-import time
 from collections import Counter
 from collections.abc import Collection
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,7 +16,7 @@ import msgspec
 from mnistnet.errors import SweepError
 from mnistnet.experiments.sweep import trial
 from mnistnet.experiments.sweep.trial import Job, Score
-from mnistnet.util import system
+from mnistnet.util.child import follow
 
 ATTEMPTS = 2  # how many processes a trial may kill before it is given up
 
@@ -85,20 +82,7 @@ class LocalWorkers:
 
 def _executor() -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")  # libraries with threads do not survive a fork
-    return ProcessPoolExecutor(1, context, _prepare, (os.getpid(),))
-
-
-def _prepare(parent: int) -> None:
-    """Leave Ctrl-C to the process that waits for this one, and end when that one has ended, however it did."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    if system.KNOWS_THE_LIVING:  # else a process keeps the number of its parent
-        threading.Thread(target=watch, daemon=True).start()
+    return ProcessPoolExecutor(1, context, follow, (os.getpid(),))
 
 
 def _run(job: Job) -> Score:

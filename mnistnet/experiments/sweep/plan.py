@@ -31,6 +31,7 @@ from mnistnet.config import yaml as strict_yaml
 from mnistnet.config.loader import Change
 from mnistnet.config.messages import explain_invalid, found
 from mnistnet.config.schema import Config
+from mnistnet.data.forms.found import ReadAs
 from mnistnet.errors import ConfigError
 from mnistnet.util.rng import Use, generator
 
@@ -135,6 +136,11 @@ class Plan:
         """The data set that all trials learn from."""
         return self.trials[0].config.dataset
 
+    @property
+    def read_as(self) -> ReadAs:
+        """How all trials read it."""
+        return self.trials[0].config.read_as
+
 
 def load(path: Path) -> Plan:
     """Read a sweep's file, and check every trial's config. Raises ConfigError."""
@@ -170,7 +176,7 @@ def load(path: Path) -> Plan:
             values = {change.key: change.value for change in chosen if change.key in keys}
             trials.append(Trial(values, config))
     plan = Plan(tuple(keys), tuple(trials), sweep.budget_minutes)
-    if any(trial.config.dataset != plan.dataset for trial in trials):
+    if any((trial.config.dataset, trial.config.read_as) != (plan.dataset, plan.read_as) for trial in trials):
         raise ConfigError(f"{source}: dataset: accuracies on different data sets cannot be compared; sweep over one")
     return plan
 

@@ -17,6 +17,7 @@ from mnistnet import __version__
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples, Store
+from mnistnet.data.forms.found import ReadAs
 from mnistnet.data.own_data import open_store
 from mnistnet.errors import DivergedError, MnistnetError
 from mnistnet.training import loop
@@ -100,15 +101,17 @@ def is_over(until: float | None) -> bool:
 
 def refusal(job: Job) -> str | None:
     """Return why this process must not run such a job, in a sentence, or None if it may."""
-    return _refusal(job.mnistnet, job.dataset, tuple(job.hashes.items()), job.data_dir)
+    return _refusal(job.mnistnet, job.dataset, tuple(job.hashes.items()), job.data_dir, _read_as(job))
 
 
 @lru_cache(maxsize=8)
-def _refusal(version: str, dataset: str, hashes: tuple[tuple[str, str], ...], data_dir: str | None) -> str | None:
+def _refusal(
+    version: str, dataset: str, hashes: tuple[tuple[str, str], ...], data_dir: str | None, read_as: ReadAs
+) -> str | None:
     if version != __version__:
         return f"it has mnistnet {__version__}, and the sweep is of {version}"
     try:
-        store = _store(dataset, data_dir)
+        store = _store(dataset, data_dir, read_as)
     except MnistnetError as error:
         return f"it cannot read {dataset}: {error}"
     lacking = [name for name, state in store.states().items() if state in ("missing", "damaged")]
@@ -120,17 +123,21 @@ def _refusal(version: str, dataset: str, hashes: tuple[tuple[str, str], ...], da
 
 
 def _parts(config: Config, job: Job) -> tuple[Examples, Examples | None]:
-    return split_for(config, _examples(job.dataset, job.data_dir))
+    return split_for(config, _examples(job.dataset, job.data_dir, config.read_as))
 
 
 @lru_cache(maxsize=1)
-def _examples(dataset: str, data_dir: str | None) -> Examples:
+def _examples(dataset: str, data_dir: str | None, read_as: ReadAs) -> Examples:
     """Read the training files, once for all the trials that this process runs."""
-    return _store(dataset, data_dir).examples("train")
+    return _store(dataset, data_dir, read_as).examples("train")
 
 
-def _store(dataset: str, data_dir: str | None) -> Store:
-    return open_store(dataset, Path(data_dir) if data_dir else None)
+def _store(dataset: str, data_dir: str | None, read_as: ReadAs) -> Store:
+    return open_store(dataset, Path(data_dir) if data_dir else None, read_as=read_as)
+
+
+def _read_as(job: Job) -> ReadAs:
+    return configs.from_mapping(job.config).read_as
 
 
 def _since(began: float) -> float:

@@ -1,0 +1,44 @@
+"""What a file's name says: which part of a data set it holds, images or labels, and of which set.
+
+train-images-idx3-ubyte   train-images.idx3-ubyte   emnist-digits-test-labels-idx1-ubyte.gz   x_train   mnist_test.csv
+"""
+
+import re
+from typing import NamedTuple
+
+PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test", "t10k": "test"}
+KINDS = {
+    **dict.fromkeys(("images", "image", "imgs", "img", "x", "data"), "images"),
+    **dict.fromkeys(("labels", "label", "y", "target", "targets"), "labels"),
+}
+VALIDATION = {"val", "valid", "validation", "dev"}
+"""Words for a part that has no use here: what validates is taken from the training part, by seed."""
+NOISE = re.compile(r"idx\d?|ubyte|int|float|double|byte|gz")
+"""Words that say how numbers are stored, and not of what."""
+
+
+class Meaning(NamedTuple):
+    """What a name says: the set ("" where there is no word for it), "train" or "test", "images" or "labels"."""
+
+    group: str
+    part: str | None
+    kind: str | None
+
+
+def meaning(name: str) -> Meaning:
+    """Return what the words of a name mean, in any case and with any signs between them."""
+    part, kind, group = None, None, []
+    for word in re.split(r"[^a-z0-9]+", name.lower()):
+        if word in PARTS and part is None:
+            part = PARTS[word]
+        elif word in KINDS and kind is None:
+            kind = KINDS[word]
+        elif word and not NOISE.fullmatch(word):
+            group.append(word)
+    return Meaning("-".join(group), part, kind)
+
+
+def is_idx(name: str) -> bool:
+    """Return whether a file's name is one that IDX files have: it has no ending, or one with idx or ubyte in it."""
+    stem, dot, ending = name.lower().removesuffix(".gz").rpartition(".")
+    return not dot or (bool(stem) and re.search(r"idx|ubyte", ending) is not None)
