@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +21,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from mnistnet.errors import ImageError
 from mnistnet.util.arrays import Array
 from mnistnet.util.atomic_files import open_regular, reason
-from mnistnet.vision import normalize, segmentation
 from mnistnet.vision.background import MIN_CONTRAST
-from mnistnet.vision.detection import Sheet, find_ink
-from mnistnet.vision.morphology import Mask, as_bytes, extent
-from mnistnet.vision.segmentation import Box
+from mnistnet.vision.colour import luminance
 
-SIDE = normalize.SIDE
+Pixels = npt.NDArray[Any]
 MAX_FILE = 100 << 20  # bytes
 MAX_PIXELS = 25_000_000  # decoded at most
 WORKING_PIXELS = 4_000_000  # kept, in grey, for what follows
@@ -39,23 +37,19 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 LYING = (5, 6, 7, 8)  # EXIF's orientations of pictures that lie on their side
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
 
-SIZES = struct.Struct("<4I")  # rows, columns, width, height
+SIZES = struct.Struct("<4I?")  # rows, columns, width, height, whether in colours
 CAN_FORK = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A picture on its way to the network: as `given`, brightness 0 to 1; its `ink`, 0 to 1; and its digits.
+class Decoded:
+    """A picture upright and reduced: `pixels`, uint8 (rows, columns, 3) in colours or float32 (rows, columns) in grey.
 
-    `pixels`: uint8 (n, 784), one row a digit, from left to right; `boxes`: where each is, in pixels of the picture
-    held upright: left, top, right, bottom. `others`: whether there are more digits than were asked for.
+    Grey is 0 for black to 1 for white. `size`: width and height of the file's picture, held upright.
     """
 
-    given: Array
-    ink: Array
-    pixels: npt.NDArray[np.uint8]
-    boxes: list[Box]
-    others: bool = False
+    pixels: Pixels
+    size: tuple[int, int]
 
 
 def read_file(path: Path) -> bytes:
@@ -69,70 +63,14 @@ def read_file(path: Path) -> bytes:
         raise ImageError(f"{str(path)!r}: not a file name") from None
 
 
-def read_digit(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the digit in a picture file as MNIST would hold it, shape (784,). Raises ImageError, naming the file."""
-    return digit_from_bytes(read_file(path), str(path))
-
-
-def digit_from_bytes(content: bytes, name: str) -> npt.NDArray[np.uint8]:
-    """Return the digit in the bytes of a picture file; `name` is what errors call it. Raises ImageError."""
-    pixels: npt.NDArray[np.uint8] = reading(content, name).pixels[0]
-    return pixels
-
-
-def reading(content: bytes, name: str) -> Reading:
-    """Return the one digit in the bytes of a picture file. Raises ImageError, which calls the file `name`."""
-    grey, size = _decoded(content, name)
-    for page in (grey, 1 - grey):
-        if normalize.is_like_mnist(page):
-            return Reading(grey, page, as_bytes(page * 255).reshape(1, -1), [_box(*extent(page > 0), grey, size)])
-    sheet = _inked(grey, name)
-    pixels = normalize.as_mnist(normalize.inked(sheet.darkness, sheet.digit))
-    box = _box(*extent(sheet.digit), sheet.digit, size)
-    others = segmentation.holds_several(sheet)
-    return Reading(grey, _shown(sheet, sheet.digit), pixels.reshape(1, -1), [box], others)
-
-
-def line_reading(content: bytes, name: str) -> Reading:
-    """Return all digits on the line in the bytes of a picture file, from left to right. Raises ImageError."""
-    grey, size = _decoded(content, name)
-    if any(normalize.is_like_mnist(page) for page in (grey, 1 - grey)):
-        return reading(content, name)
-    sheet = _inked(grey, name)
-    found = segmentation.digits_on(sheet)
-    if not found:
-        raise ImageError(f"{name}: no digits on a line were found; without --line one digit is read")
-    pixels = np.stack([normalize.as_mnist(digit).ravel() for digit, _ in found])
-    boxes = [_box(slice(t, b), slice(le, r), sheet.digit, size) for _, (le, t, r, b) in found]
-    return Reading(grey, _shown(sheet, sheet.mask), pixels, boxes)
-
-
-def _inked(grey: Array, name: str) -> Sheet:
-    sheet = find_ink(grey)
-    if sheet is None:
-        raise ImageError(f"{name}: the picture is blank: no ink stands out from the paper")
-    return sheet
-
-
-def _shown(sheet: Sheet, mask: Mask) -> Array:
-    return np.where(mask, np.clip(sheet.darkness / max(float(sheet.darkness[mask].max()), 0.01), 0, 1), 0)
-
-
-def _box(rows: slice, columns: slice, found_in: Array | Mask, size: tuple[int, int]) -> Box:
-    """Return the box (left, top, right, bottom) in a picture of `size` (width, height)."""
-    across, down = size[0] / found_in.shape[1], size[1] / found_in.shape[0]
-    left, right = (round(end * across) for end in (columns.start, columns.stop))
-    top, bottom = (round(end * down) for end in (rows.start, rows.stop))
-    return left, top, right, bottom
-
-
 def read_grey(content: bytes, name: str) -> Array:
-    """Return brightness, 0 black to 1 white, float32 (rows, columns), upright, on white where it is transparent."""
-    return _decoded(content, name)[0]
+    """Return luminance, 0 black to 1 white, float32 (rows, columns), upright, on white where it is transparent."""
+    pixels = decoded(content, name).pixels
+    return luminance(pixels) if pixels.ndim == 3 else pixels
 
 
-def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
-    """Return brightness as `read_grey` does, and the picture's own width and height, held upright.
+def decoded(content: bytes, name: str) -> Decoded:
+    """Return the picture in a file's bytes. Raises ImageError, which calls the file `name`.
 
     Where processes can be forked, a child decodes it, within MAX_SECONDS and MAX_MEGABYTES.
     """
@@ -146,8 +84,9 @@ def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
     from mnistnet.util import bounded
 
     def work() -> bytes:
-        grey, size = _decode(content, name)
-        return SIZES.pack(*grey.shape, *size) + grey.tobytes()
+        found = _decode(content, name)
+        shape = found.pixels.shape
+        return SIZES.pack(shape[0], shape[1], *found.size, found.pixels.ndim == 3) + found.pixels.tobytes()
 
     try:
         sent = bounded.call(work, ImageError, MAX_SECONDS, MAX_MEGABYTES - (len(content) >> 20))
@@ -155,11 +94,12 @@ def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
         raise ImageError(str(error)) from None
     except bounded.LimitError as error:
         raise ImageError(f"{name}: to decode it {error}; save it anew, as PNG or JPEG") from None
-    rows, columns, width, height = SIZES.unpack_from(sent)
-    return np.frombuffer(sent, np.float32, offset=SIZES.size).reshape(rows, columns), (width, height)
+    rows, columns, width, height, coloured = SIZES.unpack_from(sent)
+    kind, shape = (np.uint8, (rows, columns, 3)) if coloured else (np.float32, (rows, columns))
+    return Decoded(np.frombuffer(sent, kind, offset=SIZES.size).reshape(shape), (width, height))
 
 
-def _decode(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
+def _decode(content: bytes, name: str) -> Decoded:
     with _one_sentence(name), Image.open(BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
         most = min(MAX_PIXELS, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
@@ -176,11 +116,11 @@ def _decode(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
         if image.format in ("JPEG", "MPO"):  # MPO is a JPEG with more pictures after the first
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, the next larger than what is asked for.
             scale = min(1.0, (WORKING_PIXELS / (width * height)) ** 0.5)
-            image.draft("L", (int(width * scale), int(height * scale)))
+            image.draft(None, (int(width * scale), int(height * scale)))
         image.load()
         orientation = _orientation(image)
         size = (height, width) if orientation in LYING else (width, height)
-        return np.ascontiguousarray(_upright(_grey(image), orientation)), size
+        return Decoded(np.ascontiguousarray(_upright(_pixels(image), orientation)), size)
 
 
 @contextmanager
@@ -203,7 +143,7 @@ def _one_sentence(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: a damaged picture ({words or type(error).__name__})") from None
 
 
-def _grey(image: Image.Image) -> Array:
+def _pixels(image: Image.Image) -> Pixels:
     if image.mode.startswith(("I", "F")):
         return _wide_grey(image)
     factor = _factor(*image.size)
@@ -211,8 +151,10 @@ def _grey(image: Image.Image) -> Array:
         pairs = [_on_white(strip, factor) for strip in _strips(image)]
         on_white, cover = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         # White strokes on a transparent sheet vanish on white paper; there the drawing is what is not transparent.
-        return 1 - cover if np.ptp(on_white) < MIN_CONTRAST < np.ptp(cover) else on_white
-    return np.concatenate([_unit(strip.convert("L").reduce(factor)) for strip in _strips(image)])
+        return 1 - cover if np.ptp(on_white) < 255 * MIN_CONTRAST and np.ptp(cover) > MIN_CONTRAST else on_white
+    if image.mode in ("1", "L"):
+        return np.concatenate([_unit(strip.convert("L").reduce(factor)) for strip in _strips(image)])
+    return np.concatenate([np.asarray(strip.convert("RGB").reduce(factor)) for strip in _strips(image)])
 
 
 def _strips(image: Image.Image) -> Iterator[Image.Image]:
@@ -226,11 +168,11 @@ def _strips(image: Image.Image) -> Iterator[Image.Image]:
         yield strip
 
 
-def _on_white(strip: Image.Image, factor: int) -> tuple[Array, Array]:
-    """Return the brightness of a strip on white paper, and how much of the paper is covered, reduced by a factor."""
-    colours, alpha = strip.convert("RGBA").reduce(factor).convert("LA").split()
-    grey, cover = _unit(colours), _unit(alpha)
-    return grey * cover + (1 - cover), cover
+def _on_white(strip: Image.Image, factor: int) -> tuple[Pixels, Array]:
+    """Return the colours of a strip on white paper, and how much of the paper is covered, reduced by a factor."""
+    reduced = strip.convert("RGBA").reduce(factor)
+    sheet = Image.new("RGBA", reduced.size, "white")
+    return np.asarray(Image.alpha_composite(sheet, reduced).convert("RGB")), _unit(reduced.getchannel("A"))
 
 
 def _wide_grey(image: Image.Image) -> Array:
@@ -265,9 +207,9 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _upright(page: Array, orientation: int) -> Array:
+def _upright(page: Pixels, orientation: int) -> Pixels:
     if orientation in LYING:
-        page = page.T
+        page = page.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         page = page[:, ::-1]
     if orientation in (3, 4, 7, 8):

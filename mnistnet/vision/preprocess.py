@@ -1,6 +1,6 @@
 """From a picture file to the size that a network takes, for networks that do not read MNIST's digits.
 
-How MNIST's makers centred and scaled a digit is known, and `image_file.py` does it again. Of other data sets it is
+How MNIST's makers centred and scaled a digit is known, and `reading.py` does it again. Of other data sets it is
 not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the middle. One that has the right size
 comes through unchanged.
 """
@@ -10,21 +10,25 @@ from PIL import Image
 
 from mnistnet.data.registry import MNIST
 from mnistnet.util.arrays import Array
-from mnistnet.vision.image_file import Reading, line_reading, read_grey, reading
+from mnistnet.vision.image_file import read_grey
 from mnistnet.vision.morphology import as_bytes
+from mnistnet.vision.reading import Reading, reading
+from mnistnet.vision.segmentation import Judge
 
 
-def reading_for(dataset: str, shape: tuple[int, int], content: bytes, name: str, *, line: bool = False) -> Reading:
-    """Return what a network of a data set sees in a picture's bytes; of MNIST one digit, or a `line` of them.
+def reading_for(
+    dataset: str, shape: tuple[int, int], content: bytes, name: str, judge: Judge, *, page: bool = False
+) -> Reading:
+    """Return what a network of a data set sees in a picture's bytes; of MNIST one digit, or with `page` all of them.
 
     Raises ImageError, which calls the file `name`.
     """
     if dataset == MNIST.name:
-        return line_reading(content, name) if line else reading(content, name)
+        return reading(content, name, judge, page=page)
     grey = read_grey(content, name)
     bright = light_on_dark(grey)
     height, width = grey.shape
-    return Reading(grey, bright, as_bytes(fitted(bright, shape) * 255).reshape(1, -1), [(0, 0, width, height)])
+    return Reading(grey, bright, as_bytes(fitted(bright, shape) * 255).reshape(1, -1), [(0, 0, width, height)], [0])
 
 
 def light_on_dark(grey: Array) -> Array:

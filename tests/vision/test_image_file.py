@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import ImageError
-from mnistnet.vision import image_file
+from mnistnet.vision import image_file, reading
 from tests.pictures import SEVEN, Digit, cmyk, likeness, on_paper, palette, png, saved, transparent
 
 PAGE = on_paper(SEVEN, 5).astype(np.uint8)
@@ -26,7 +26,7 @@ SHEET = Image.fromarray(PAGE)
 
 
 def read(content: bytes) -> Digit:
-    return image_file.digit_from_bytes(content, "it")
+    return reading.digit_from_bytes(content, "it")
 
 
 def is_seven(content: bytes, least: float = 0.97) -> bool:
@@ -151,7 +151,7 @@ def test_of_several_pictures_in_a_file_the_first_is_read(kind: str) -> None:
 def test_a_files_name_does_not_decide_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "seven.txt"
     path.write_bytes(saved(SHEET, "JPEG"))
-    assert likeness(image_file.read_digit(path), read(png(PAGE))) > 0.97
+    assert likeness(reading.read_digit(path), read(png(PAGE))) > 0.97
 
 
 def test_images_of_the_data_set_come_through_unchanged_black_on_white_too(mnist_test: Examples) -> None:
@@ -258,7 +258,7 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path, monkeyp
         stream.truncate(1 << 40)  # takes no space
     monkeypatch.setattr(image_file, "MAX_FILE", 1 << 20)
     with pytest.raises(ImageError, match=r"large\.png: expected a picture of at most 1 MiB"):
-        image_file.read_digit(path)
+        reading.read_digit(path)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "PPM", "TIFF"])
@@ -316,13 +316,13 @@ def test_an_empty_file_is_called_empty() -> None:
 )
 def test_a_file_that_cannot_be_opened_is_an_error_with_its_name(name: str, words: str) -> None:
     with pytest.raises(ImageError) as caught:
-        image_file.read_digit(Path(name))
+        reading.read_digit(Path(name))
     assert str(caught.value).startswith(words)
 
 
 def test_a_name_with_a_null_character_is_no_file_name() -> None:
     with pytest.raises(ImageError, match=r"'a\\x00b\.png': not a file name"):
-        image_file.read_digit(Path("a\0b.png"))
+        reading.read_digit(Path("a\0b.png"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -331,7 +331,7 @@ def test_a_file_without_permission_is_an_error_with_its_name(tmp_path: Path) -> 
     path.write_bytes(png(PAGE))
     path.chmod(0)
     with pytest.raises(ImageError, match=r"secret\.png: cannot be read: permission denied"):
-        image_file.read_digit(path)
+        reading.read_digit(path)
 
 
 @pytest.mark.parametrize(
