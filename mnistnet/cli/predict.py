@@ -28,6 +28,7 @@ MAX_HEAD = 1 << 16  # bytes, within which a file says what it is
 ANOTHER = re.compile(rb"(IEND\xaeB`\x82|\xff\xd9|\x00;)(\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a)")
 """The end of a picture, and right after it the beginning of another."""
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".tif", ".tiff"}
+ENDINGS |= {".heic", ".heif", ".avif"}
 
 
 @click.command(

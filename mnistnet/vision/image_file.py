@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from mnistnet.errors import ImageError
 from mnistnet.util.arrays import Array
@@ -26,14 +26,18 @@ from mnistnet.vision.colour import luminance
 
 Pixels = npt.NDArray[Any]
 MAX_FILE = 100 << 20  # bytes
-MAX_PIXELS = 25_000_000  # decoded at most
-WORKING_PIXELS = 4_000_000  # kept, in grey, for what follows
+WORKING_PIXELS = 4_000_000  # kept for what follows
 STRIP_PIXELS = 1_000_000  # converted at a time
-MAX_SECONDS, MAX_MEGABYTES = 4, 280  # that decoding takes at most, with the file itself
-MAX_PIXELS_OF = {"WEBP": 16_000_000}  # its decoder holds four copies of a picture
-MIN_SIDE_PIXELS = 8  # pixels a side
+MAX_SECONDS, MAX_MEGABYTES = 8, 280  # that decoding takes at most, with the file itself
+MAX_PIXELS = 250_000_000  # of a JPEG, which is reduced while it is decoded
+MAX_DECODED = 200_000_000  # bytes that other pictures take when they are decoded
+BYTES_OF = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # a pixel, in Pillow's memory; 4 in other modes
+MAX_PIXELS_OF = {"WEBP": 16_000_000, "AVIF": 25_000_000, "HEIF": 50_000_000}  # decoders that hold several copies
+MIN_SIDE_PIXELS, MIN_LONGER_SIDE = 3, 8  # pixels a side
 MAX_ASPECT_RATIO = 40  # times as long as wide
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+MORE_FORMATS = ("AVIF", "HEIC")  # with a Pillow or an extra that reads them
+HEIC_BRANDS, AVIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), (b"avif", b"avis")
 LYING = (5, 6, 7, 8)  # EXIF's orientations of pictures that lie on their side
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
 
@@ -100,20 +104,25 @@ def decoded(content: bytes, name: str) -> Decoded:
 
 
 def _decode(content: bytes, name: str) -> Decoded:
-    with _one_sentence(name), Image.open(BytesIO(content), formats=FORMATS) as image:
+    with _one_sentence(name), Image.open(BytesIO(content), formats=_formats(content, name)) as image:
         width, height = image.size
-        most = min(MAX_PIXELS, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
+        reduced = image.format in ("JPEG", "MPO")  # MPO is a JPEG with more pictures after the first
+        most = MAX_PIXELS if reduced else min(MAX_PIXELS, MAX_DECODED // BYTES_OF.get(image.mode, 4))
+        most = min(most, MAX_PIXELS_OF.get(image.format or "", most))
         if width * height > most:
-            raise ImageError(f"{name}: expected at most {most // 1_000_000} million pixels, found {width}x{height}")
-        if min(width, height) < MIN_SIDE_PIXELS:
             raise ImageError(
-                f"{name}: expected at least {MIN_SIDE_PIXELS}x{MIN_SIDE_PIXELS} pixels, found {width}x{height}"
+                f"{name}: expected at most {most // 1_000_000} million pixels, found {width}x{height}; save it smaller"
+                + ("" if reduced else ", or as JPEG")
+            )
+        if min(width, height) < MIN_SIDE_PIXELS or max(width, height) < MIN_LONGER_SIDE:
+            raise ImageError(
+                f"{name}: expected at least {MIN_SIDE_PIXELS}x{MIN_LONGER_SIDE} pixels, found {width}x{height}"
             )
         if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
             raise ImageError(
                 f"{name}: expected at most {MAX_ASPECT_RATIO} times as long as wide, found {width}x{height}"
             )
-        if image.format in ("JPEG", "MPO"):  # MPO is a JPEG with more pictures after the first
+        if reduced:
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, the next larger than what is asked for.
             scale = min(1.0, (WORKING_PIXELS / (width * height)) ** 0.5)
             image.draft(None, (int(width * scale), int(height * scale)))
@@ -123,9 +132,31 @@ def _decode(content: bytes, name: str) -> Decoded:
         return Decoded(np.ascontiguousarray(_upright(_pixels(image), orientation)), size)
 
 
+def _formats(content: bytes, name: str) -> tuple[str, ...]:
+    """Return which of Pillow's readers may try; those for photographs of phones only where the file says so."""
+    brand = content[8:12] if content[4:8] == b"ftyp" else b""
+    if brand in AVIF_BRANDS:
+        if not features.check("avif"):
+            raise ImageError(
+                f"{name}: an AVIF picture, which the installed Pillow does not read; save it as PNG or JPEG"
+            )
+        return ("AVIF",)
+    if brand in HEIC_BRANDS:
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            raise ImageError(
+                f"{name}: a HEIC photograph; to read these, pip install 'mnistnet[heic]', or save it as JPEG"
+            ) from None
+        register_heif_opener()
+        return ("HEIF",)
+    return FORMATS
+
+
 @contextmanager
 def _one_sentence(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises about a bad file into one ImageError."""
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS
     try:
         with warnings.catch_warnings():
             # Pillow warns about oddities in metadata that do not matter here, and about bombs, which are refused.
@@ -135,12 +166,16 @@ def _one_sentence(name: str) -> Iterator[None]:
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not a picture, or of a kind not read here ({', '.join(FORMATS)})") from None
+        raise ImageError(
+            f"{name}: not a picture, or of a kind not read here ({', '.join((*FORMATS, *MORE_FORMATS))})"
+        ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: expected at most {MAX_PIXELS // 1_000_000} million pixels") from None
     except Exception as error:  # Pillow's readers raise what their formats make them raise
         words = " ".join(str(error).split())[:120]
         raise ImageError(f"{name}: a damaged picture ({words or type(error).__name__})") from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 def _pixels(image: Image.Image) -> Pixels:

@@ -16,6 +16,7 @@ from mnistnet.vision.morphology import as_bytes, extent
 from mnistnet.vision.normalize import is_like_mnist
 from mnistnet.vision.segmentation import Box, Digit, Judge, digit_of, page_of
 
+NARROW = 12  # pixels: a picture with a side so short gets a margin
 MIN_TURNED = 3  # digits of a page that say whether it is upright
 NONSENSE, SENSE = 0.5, 0.75  # of a page's digits that are surely digits: at most, to turn it; at least, turned
 
@@ -129,7 +130,11 @@ def _turned_back(box: Box, turns: int, size: tuple[int, int]) -> Box:
 
 def _sheet(grey: Array, name: str) -> tuple[Sheet, Window]:
     """Return a picture's sheet, and where it is: all of it, or a dark square on a white page, as plots have it."""
-    sheet, whole = find_ink(grey), (slice(0, grey.shape[0]), slice(0, grey.shape[1]))
+    # Cropped to its ink, a digit of a few columns has no paper around it, other than in its corners.
+    margin = max(grey.shape) // 2 if min(grey.shape) < NARROW else 0
+    paper = float(np.median(grey[[0, 0, -1, -1], [0, -1, 0, -1]]))
+    sheet = find_ink(np.pad(grey, margin, constant_values=paper))
+    whole = slice(-margin, grey.shape[0] + margin), slice(-margin, grey.shape[1] + margin)
     if sheet is None:
         raise ImageError(f"{name}: the picture is blank: no ink stands out from the paper")
     inside = block(sheet)
@@ -162,7 +167,7 @@ def _reading(
         return left, top, right, bottom
 
     return Reading(
-        grey[window],
+        grey[max(0, window[0].start) : window[0].stop, max(0, window[1].start) : window[1].stop],
         _ink(sheet),
         np.stack([digit.pixels for row in rows for digit in row]),
         [placed(digit.box) for row in rows for digit in row],
