@@ -236,10 +236,13 @@ def _ink(page: Array, share: float, lightest: float = 1.0) -> tuple[Array, Mask]
     darkness, threshold = out_of_grain(page, share)
     if threshold is None:
         return None
+    darkness = without_lines(darkness, threshold)
+    darkness = without_frames(darkness, darkness > threshold)
+    if lightest == 1:
+        return darkness, without_specks(darkness > threshold)
     low = max(lightest * threshold, min(threshold, NOISE * grain(darkness)), MIN_CONTRAST / 2)
-    darkness = without_lines(darkness, low)
-    darkness = without_frames(darkness, darkness > low)
-    return darkness, without_specks(hysteresis(darkness, low, threshold) if low < threshold else darkness > threshold)
+    darkness = without_lines(darkness, low)  # whose edges are lighter than the pen's
+    return darkness, without_specks(hysteresis(darkness, low, threshold))
 
 
 def dark_on_light(grey: Array) -> Array:
