@@ -1,11 +1,12 @@
-"""Scores `predict` on a folder of pictures as people sent them, beside two simple baselines.
+"""Scores `predict` on folders of pictures as people sent them, beside two simple baselines.
 
     python -m benchmarks.field FOLDER                       # writers, kinds of error, baselines
     python -m benchmarks.field FOLDER --errors errors.png   # and a contact sheet of what is misread
-    python -m benchmarks.field FOLDER --ablate              # and what each step of the pipeline is worth
-    python -m benchmarks.field FOLDER --record              # writes benchmarks/field.json and docs/pictures.md
+    python -m benchmarks.field --draw FOLDER                # makes such a folder of tests/sheets.py
+    python -m benchmarks.field FOLDER... --ablate           # and what each step of the pipeline is worth
+    python -m benchmarks.field FOLDER... --record           # writes benchmarks/field.json and docs/pictures.md
 
-FOLDER holds a `labels.csv` with the columns `file` and `digits`, a `/` between rows of a sheet, nothing for a picture
+A FOLDER holds a `labels.csv` with the columns `file` and `digits`, a `/` between rows of a sheet, nothing for a picture
 without a digit. The writer is the column `writer`, or else what stands before the last `_` in a file's name. A picture
 of one digit is read as one; of several, all of them must be right, in order and in their rows.
 """
@@ -29,22 +30,26 @@ from PIL import Image, ImageDraw
 from benchmarks.report import replace_between
 from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
+from mnistnet.data import datasets, registry
 from mnistnet.errors import ImageError
 from mnistnet.inference.classifier import Classifier
 from mnistnet.util.arrays import Array
-from mnistnet.vision import image_file
+from mnistnet.vision import colour, image_file
+from tests.sheets import NON_DIGITS, SHEETS, SINGLES
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "field.json"
 PAGE = ROOT / "docs" / "pictures.md"
 BEGIN, END = "<!-- field: begin -->", "<!-- field: end -->"
+DOUBTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1)  # shares of right answers
+NON_DIGIT_COUNT = 400
 TILE = 160  # pixels of a picture on the contact sheet
 Digit = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A file with what it shows; rows of a sheet stand with a `/` between them."""
+    """A file with what it shows, rows divided by a `/`. The writer of a drawn one is its maker."""
 
     path: Path
     writer: str
@@ -52,10 +57,11 @@ class Picture:
 
     @property
     def kind(self) -> str:
-        """Return "single", "row", "sheet", or "none" for a picture without a digit."""
+        """Return "single", "row" or "sheet", with "drawn" before it, or "none" for a picture without a digit."""
         if not self.digits:
             return "none"
-        return "sheet" if "/" in self.digits else "row" if len(self.digits) > 1 else "single"
+        layout = "sheet" if "/" in self.digits else "row" if len(self.digits) > 1 else "single"
+        return f"drawn {layout}" if self.writer in SHEETS or self.writer in SINGLES else layout
 
 
 @dataclass(frozen=True)
@@ -71,15 +77,20 @@ Reader = Callable[[Picture], Answer]
 
 
 def main() -> None:
-    """Score the folder, and print what was found."""
-    parser = argparse.ArgumentParser(description="Score a folder of pictures by its labels.csv.")
-    parser.add_argument("folder", type=Path)
+    """Score the folders, and print what was found."""
+    parser = argparse.ArgumentParser(description="Score folders of pictures by their labels.csv.")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--checkpoint", type=Path, default=pretrained.path("best"))
+    parser.add_argument("--draw", action="store_true", help="write the sheets of tests/sheets.py into the folder")
     parser.add_argument("--errors", type=Path, help="a PNG to draw the misread pictures into")
     parser.add_argument("--ablate", action="store_true", help="score it without each of the steps, too")
     parser.add_argument("--record", action="store_true", help="write the counts into docs/pictures.md")
     options = parser.parse_args()
-    pictures = read_labels(options.folder)
+    if options.draw:
+        for folder in options.folders:
+            draw(folder)
+        return
+    pictures = [picture for folder in options.folders for picture in read_labels(folder)]
     classifier = Classifier.of(checkpoint.load(options.checkpoint))
     answers = [predict(classifier, picture) for picture in pictures]
     results: dict[str, Any] = {"readers": {"predict": score(pictures, answers)}}
@@ -87,11 +98,12 @@ def main() -> None:
         results["readers"][name] = score(pictures, [baseline(classifier, picture) for picture in pictures])
     results["writers"] = by_writer(pictures, answers)
     results["errors"] = dict(Counter(map(error_kind, pictures, answers)).most_common())
-    del results["errors"]["right"]
+    results["errors"].pop("right", None)
+    results["doubt"] = doubt_curve(classifier, pictures)
     if options.ablate:
         results["ablation"] = {name: score(pictures, answers) for name, answers in ablated(classifier, pictures)}
     print(table(results))
-    print("\n" + json.dumps({"writers": results["writers"], "errors": results["errors"]}, indent=2))
+    print("\n" + json.dumps({name: results[name] for name in ("writers", "errors", "doubt")}, indent=2))
     for picture, answer in zip(pictures, answers, strict=True):
         if answer.digits != picture.digits:
             print(f"{picture.path}: {picture.digits or 'no digit'}, read {answer.refused or answer.digits}")
@@ -100,6 +112,36 @@ def main() -> None:
     if options.record:
         RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         write_page()
+
+
+def draw(folder: Path, count: int = 12, seed: int = 0) -> None:
+    """Write pictures of every kind in tests/sheets.py, of training digits that `best` was not trained on."""
+    examples = datasets.store(registry.MNIST, ROOT / "data").examples("train").take(np.arange(55_000, 60_000))
+    random = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def digits(rows: int, columns: int) -> npt.NDArray[np.intp]:
+        return random.integers(len(examples), size=(rows, columns))
+
+    lines = []
+    for name, make in SHEETS.items():
+        for number in range(count):
+            chosen = digits(int(random.integers(1, 5)), int(random.integers(2, 7))) if number else digits(4, 1)
+            page = make([[examples.images[n].reshape(28, 28) for n in row] for row in chosen], random)
+            text = "/".join("".join(str(examples.labels[n]) for n in row) for row in chosen)
+            lines.append((page, name, number, text))
+    for name, make_one in SINGLES.items():
+        for number in range(2 * count):
+            chosen = digits(1, 1)[0]
+            page = make_one(examples.images[chosen[0]].reshape(28, 28), random)
+            lines.append((page, name, number, str(examples.labels[chosen[0]])))
+    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as stream:
+        write = csv.writer(stream).writerow
+        write(["file", "writer", "digits"])
+        for page, name, number, text in lines:
+            file = f"{name.replace(' ', '-').replace(chr(39), '')}_{number}.png"
+            page.save(folder / file)
+            write([file, name, text])
 
 
 def read_labels(folder: Path) -> list[Picture]:
@@ -117,12 +159,12 @@ def read_labels(folder: Path) -> list[Picture]:
 
 def predict(classifier: Classifier, picture: Picture) -> Answer:
     """Read a picture as `mnistnet predict` does, one of several digits with --page."""
-    page = picture.kind in ("row", "sheet")
+    page = len(picture.digits) > 1
     try:
         read = classifier.prepare(picture.path.read_bytes(), picture.path.name, page=page)
     except ImageError as error:
         return Answer("", refused=str(error))
-    found = classifier.predictions(read.pixels)
+    found = classifier.answers(read)
     rows: dict[int, str] = {}
     for row, prediction in zip(read.rows, found, strict=True):
         rows[row] = rows.get(row, "") + str(prediction.digit)
@@ -170,6 +212,40 @@ def error_kind(picture: Picture, answer: Answer) -> str:
     return f"{', '.join(pairs)}{' (unsure)' if answer.unsure else ''}"
 
 
+def doubt_curve(classifier: Classifier, pictures: list[Picture]) -> dict[str, float]:
+    """Return for shares of right answers that are unsure, the share of non-digits that are sure.
+
+    The share of right answers is what the threshold would be set for; "as it is" stands for the network's own threshold
+    and what the picture says besides.
+    """
+    right, known = [], []
+    for picture in pictures:
+        if len(picture.digits) != 1:
+            continue
+        try:
+            read = classifier.prepare(picture.path.read_bytes(), picture.path.name)
+        except ImageError:
+            continue
+        answer = classifier.answers(read)[0]
+        if str(answer.digit) == picture.digits:
+            right.append(float(classifier.margin(read.pixels)[0]))
+            known.append(not answer.unsure)
+    random = np.random.default_rng(0)
+    scores, sure = [], []
+    for number in range(NON_DIGIT_COUNT):
+        content = list(NON_DIGITS.values())[number % len(NON_DIGITS)](random)
+        try:
+            read = classifier.prepare(content, "no digit")
+        except ImageError:
+            scores.append(-np.inf)
+            sure.append(False)
+            continue
+        scores.append(float(classifier.margin(read.pixels)[0]))
+        sure.append(not classifier.answers(read)[0].unsure)
+    curve = {f"{share:.0%}": float(np.mean(np.array(scores) >= np.quantile(right, share))) for share in DOUBTS}
+    return curve | {"right but unsure, as it is": 1 - float(np.mean(known)), "as it is": float(np.mean(sure))}
+
+
 # --- Baselines --------------------------------------------------------------------------------------------------------
 
 
@@ -190,7 +266,7 @@ def otsu_baseline(classifier: Classifier, picture: Picture) -> Answer:
     strength = (1 - grey if ink is dark else grey) * ink
     if not ink.any():
         return Answer("", refused="blank")
-    columns = ink.any(axis=0) if picture.kind != "single" else np.ones(ink.shape[1], bool)
+    columns = ink.any(axis=0) if len(picture.digits) > 1 else np.ones(ink.shape[1], bool)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], columns, [0]])))
     parts = [strength[:, start:stop] for start, stop in edges.reshape(-1, 2) if stop - start > ink.shape[1] / 200]
     found = classifier.predictions(np.stack([centred(part) for part in parts if part.any()]))
@@ -236,8 +312,29 @@ BASELINES: dict[str, Callable[[Classifier, Picture], Answer]] = {
 
 # --- What each step is worth ------------------------------------------------------------------------------------------
 
-# Each step with what takes it out: names of constants or functions in mnistnet.vision, and what stands there instead.
-ABLATIONS: dict[str, dict[str, Any]] = {}
+
+def _as_it_is(values: Any, *_: object) -> Any:
+    return values
+
+
+def _none(*_: object) -> None:
+    return None
+
+
+# Each step with what takes it out: names in the package, and what stands there instead.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "the mix of colours (luminance only)": {"vision.reading.separating": colour.luminance},
+    "a sheet within the sheet": {"vision.reading.block": _none},
+    "votes of windows (the widest, dark on light)": {"vision.detection._elected": _none},
+    "the window that fits the pen (the widest)": {"vision.detection.PEN_WINDOW": 1e9},
+    "hysteresis (one threshold)": {"vision.detection.LIGHT_STROKE": 1.0},
+    "taking ruled lines out": {"vision.detection.without_lines": _as_it_is},
+    "taking frames out": {"vision.detection.without_frames": _as_it_is},
+    "taking long lines out": {"vision.detection.without_long_lines": _as_it_is},
+    "evening the pen": {"vision.normalize.LIGHTEST": 1.0},
+    "MNIST's width of strokes": {"vision.normalize.with_usual_strokes": _as_it_is},
+    "the network's judgement": {"inference.classifier.Classifier.margin": lambda self, images: np.zeros(len(images))},
+}
 
 
 def ablated(classifier: Classifier, pictures: list[Picture]) -> Iterable[tuple[str, list[Answer]]]:
@@ -245,7 +342,7 @@ def ablated(classifier: Classifier, pictures: list[Picture]) -> Iterable[tuple[s
     for name, changes in ABLATIONS.items():
         with ExitStack() as stack:
             for target, value in changes.items():
-                stack.enter_context(patch(f"mnistnet.vision.{target}", value))
+                stack.enter_context(patch(f"mnistnet.{target}", value))
             yield name, [predict(classifier, picture) for picture in pictures]
 
 
@@ -254,7 +351,7 @@ def ablated(classifier: Classifier, pictures: list[Picture]) -> Iterable[tuple[s
 
 def table(results: dict[str, Any]) -> str:
     """Return the counts as Markdown: right answers of each kind of picture, by each reader and without each step."""
-    kinds = [kind for kind in ("single", "row", "sheet", "none") if kind in results["readers"]["predict"]]
+    kinds = sorted(results["readers"]["predict"], key=lambda kind: (kind.startswith("drawn"), kind != "single", kind))
     lines = [f"| | {' | '.join(kinds)} | right but unsure | wrong but sure |", "| --- |" + " --- |" * (len(kinds) + 2)]
     rows = list(results["readers"].items())
     rows += [(f"predict without {name}", counts) for name, counts in results.get("ablation", {}).items()]

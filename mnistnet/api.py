@@ -84,7 +84,7 @@ class Classifier(classifier.Classifier):
         if (page or line) and self.dataset != MNIST.name:
             raise UsageError(f"page=True reads digits, and this network knows {self.dataset}")
         seen = self.prepare(read_file(Path(file)), str(file), page=page or line)
-        found = self.predictions(seen.pixels)
+        found = self.answers(seen)
         if not (page or line):
             return found[0]
         texts = [""] * (seen.rows[-1] + 1)

@@ -1,16 +1,16 @@
 """Sheets of digits as people fill them in, made from MNIST digits: rows, grids, tables, forms, screens, colours, pens.
 
 Each maker takes rows of digits (uint8, 28x28, white on black) and a random generator, and returns a picture. `SHEETS`
-are the makers for several digits, `SINGLES` those for one.
+are the makers for several digits, `SINGLES` those for one; `NON_DIGITS` make files without any.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from tests.pictures import RESAMPLING, Digit, enlarged, inked
+from tests.pictures import RESAMPLING, Digit, enlarged, inked, saved
 
 Rows = Sequence[Sequence[Digit]]
 Random = np.random.Generator
@@ -221,8 +221,8 @@ def broken(digit: Digit, random: Random) -> Image.Image:
 def blurred_in_the_corner(digit: Digit, random: Random) -> Image.Image:
     """Photograph a digit in a corner that is dark: the light falls to a third there."""
     ink = np.zeros((300, 400))
-    drawn = cover(digit, 90)
-    ink[185 : 185 + drawn.shape[0], 275 : 275 + drawn.shape[1]] = drawn[:, :115]
+    drawn = cover(digit, 90)[:, :115]
+    ink[185:275, 275 : 275 + drawn.shape[1]] = drawn
     y, x = np.indices(ink.shape) / 400
     light = 1 - 0.75 * np.clip(np.hypot(y - 0.3, x - 0.4) - 0.25, 0, None) / 0.5
     page = np.asarray(on_grey(ink, 225, 40), float) * light + random.normal(0, 3, ink.shape)
@@ -238,3 +238,52 @@ SINGLES: dict[str, SingleMaker] = {
     "broken strokes": broken,
     "in a dark corner": blurred_in_the_corner,
 }
+
+
+def letter(random: Random) -> bytes:
+    """Print a letter or a sign that looks like no digit, slanted a little."""
+    sheet = Image.new("L", (220, 220), 255)
+    sign = str(random.choice(list("ACEFGHKMNPRTUVWXYadefhkmnprtuvwxyLJ&%#@?")))
+    font = ImageFont.load_default(int(random.integers(50, 130)))
+    ImageDraw.Draw(sheet).text((110, 110), sign, font=font, anchor="mm", fill=0)
+    slant = 1, float(random.uniform(-0.25, 0.25)), 0, float(random.uniform(-0.1, 0.1)), 1, 0
+    sheet = sheet.transform(sheet.size, Image.Transform.AFFINE, slant, RESAMPLING.BILINEAR, fillcolor=255)
+    return saved(sheet.filter(ImageFilter.GaussianBlur(float(random.uniform(0, 2)))))
+
+
+def scribble(random: Random) -> bytes:
+    """Draw a few strokes at random."""
+    sheet = Image.new("L", (200, 200), 255)
+    for _ in range(int(random.integers(2, 6))):
+        points = [tuple(random.uniform(40, 160, 2)) for _ in range(int(random.integers(2, 5)))]
+        ImageDraw.Draw(sheet).line(points, fill=20, width=int(random.integers(5, 14)), joint="curve")
+    return saved(sheet)
+
+
+OUTLINES = {
+    "shirt": "9,4 12,6 16,6 19,4 26,8 24,13 20,11 20,25 8,25 8,11 4,13 2,8",
+    "trousers": "9,3 19,3 21,25 15,25 14,10 13,25 7,25",
+    "shoe": "3,15 8,12 14,13 20,10 25,9 25,20 3,20",
+    "boot": "14,3 22,3 22,24 3,24 4,18 14,14",
+    "bag": "4,10 9,10 10,4 18,4 19,10 24,10 25,24 3,24",
+    "dress": "11,3 17,3 16,10 21,25 7,25 12,10",
+    "car": "2,16 6,16 9,11 19,11 22,16 26,17 26,21 2,21",
+}
+
+
+def silhouette(random: Random) -> bytes:
+    """Draw clothes or a car, light on dark or dark on light, of 28x28 pixels or ten times that."""
+    outline = str(random.choice(list(OUTLINES.values())))
+    sheet = Image.new("L", (224, 224))
+    points = [
+        tuple(8 * float(number) + float(random.normal(0, 6)) for number in pair.split(",")) for pair in outline.split()
+    ]
+    ImageDraw.Draw(sheet).polygon(points, fill=int(random.integers(130, 255)))
+    small = np.asarray(sheet.resize((28, 28), RESAMPLING.BOX), float) * (1 + random.normal(0, 0.12, (28, 28)))
+    page = Image.fromarray(np.clip(small, 0, 255).astype(np.uint8))
+    if random.random() < 0.5:
+        page = page.resize((280, 280), RESAMPLING.BICUBIC)
+    return saved(page if random.random() < 0.5 else ImageOps.invert(page))
+
+
+NON_DIGITS: dict[str, Callable[[Random], bytes]] = {"letters": letter, "scribbles": scribble, "silhouettes": silhouette}

@@ -162,7 +162,7 @@ def _files(images: tuple[Path, ...]) -> Iterator[str]:
 
 def _answers(classifier: "Classifier", read: "Reading") -> list[dict[str, Any]]:
     """Return for each digit of a picture what `--json` says of it, with its row and its box."""
-    found = zip(classifier.predictions(read.pixels), read.rows, read.boxes, strict=True)
+    found = zip(classifier.answers(read), read.rows, read.boxes, strict=True)
     return [asdict(prediction) | {"row": row, "box": list(box)} for prediction, row, box in found]
 
 

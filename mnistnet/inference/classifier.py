@@ -87,6 +87,11 @@ class Classifier:
         """
         return reading_for(self.dataset, self.shape, content, name, self.margin, page=page)
 
+    def answers(self, reading: Reading) -> list[Prediction]:
+        """Return what it says of each image of a picture, unsure too where the picture is. Raises DivergedError."""
+        found = self.predictions(reading.pixels)
+        return [replace(each, unsure=True) for each in found] if reading.doubtful else found
+
     def margin(self, images: npt.NDArray[np.uint8]) -> Array:
         """Return how far images (n, pixels) are above the score that the least certain digits have, shape (n,)."""
         return ood.max_logit_score(self.network, images, self.shape) - (self.threshold or 0.0)

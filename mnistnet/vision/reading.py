@@ -14,7 +14,7 @@ from mnistnet.vision.detection import Sheet, block, find_ink
 from mnistnet.vision.image_file import decoded, read_file
 from mnistnet.vision.morphology import as_bytes, extent
 from mnistnet.vision.normalize import is_like_mnist
-from mnistnet.vision.segmentation import Box, Digit, Judge, digit_of, page_of
+from mnistnet.vision.segmentation import Box, Digit, Judge, digit_of, is_clutter, page_of
 
 NARROW = 12  # pixels: a picture with a side so short gets a margin
 MIN_TURNED = 3  # digits of a page that say whether it is upright
@@ -29,8 +29,9 @@ class Reading:
 
     `pixels`: uint8 (n, 784), one row a digit, in reading order; `boxes`: where each is, in pixels of the picture held
     upright: left, top, right, bottom; `rows`: the number of the row that each stands in. `left_out`: boxes of what is
-    as large as a digit and was not read. `others`: whether there are more digits than were asked for. `turned`: by how
-    many degrees, counterclockwise, the page was turned to be read.
+    as large as a digit and was not read. `others`: whether there are more digits than were asked for. `doubtful`:
+    whether the picture looks like no digit on paper, whatever the network says. `turned`: by how many degrees,
+    counterclockwise, the page was turned to be read.
     """
 
     given: Array
@@ -40,6 +41,7 @@ class Reading:
     rows: list[int]
     left_out: list[Box] = field(default_factory=list)
     others: bool = False
+    doubtful: bool = False
     turned: int = 0
 
 
@@ -73,7 +75,8 @@ def reading(content: bytes, name: str, judge: Judge = undecided, *, page: bool =
             return Reading(grey, whole, as_bytes(whole * 255).reshape(1, -1), [box], [0])
     if not page:
         digit, number, sheet, window = _one(grey, name, judge)
-        return _reading(grey, sheet, window, picture.size, [[digit]], others=number > 1)
+        found = _reading(grey, sheet, window, picture.size, [[digit]])
+        return replace(found, others=number > 1, doubtful=number > 1 or is_clutter(sheet, digit.box))
     return _page(grey, name, judge, picture.size)
 
 
@@ -155,7 +158,6 @@ def _reading(
     size: tuple[int, int],
     rows: list[list[Digit]],
     left_out: Sequence[Box] = (),
-    others: bool = False,
 ) -> Reading:
     """Return what was found on a sheet in a window of a picture, with boxes in pixels of its file's size."""
     down, across = ((part.stop - part.start) / side for part, side in zip(window, sheet.mask.shape, strict=True))
@@ -173,7 +175,6 @@ def _reading(
         [placed(digit.box) for row in rows for digit in row],
         [number for number, row in enumerate(rows) for _ in row],
         [placed(box) for box in left_out],
-        others,
     )
 
 

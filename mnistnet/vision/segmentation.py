@@ -27,6 +27,7 @@ WIDE = 1.2  # of its height: a shape that is wider may hold more than one digit
 USUAL = 0.7  # of its height: how wide a digit is, with its share of the gap
 MAX_PARTS = 12  # of a shape that is cut
 SURER = 1.0  # of the network's largest output: how much a joined or cut reading must be ahead
+MAX_CUT_OFF, LEAST_SHARE = 2, 0.3  # of a digit's sides at the picture's edge; of the sheet's ink that is the digit's
 MAX_SHAPES = 2000  # that are looked at; beyond them a picture is a texture
 
 Box = tuple[int, int, int, int]
@@ -88,6 +89,15 @@ def page_of(sheet: Sheet, judge: Judge) -> Segmentation:
 def digit_of(sheet: Sheet, judge: Judge) -> tuple[Digit, int]:
     """Return the digit that was detected on a sheet, and how many there seem to be."""
     return _Segmenter(sheet, judge).single()
+
+
+def is_clutter(sheet: Sheet, box: Box) -> bool:
+    """Whether what is in a box is no digit on paper, but a part of something: little of the ink, or cut off twice."""
+    left, top, right, bottom = box
+    height, width = sheet.mask.shape
+    cut_off = (left == 0) + (top == 0) + (right == width) + (bottom == height)
+    of_digit, of_all = (int(np.count_nonzero(part)) for part in (sheet.mask[top:bottom, left:right], sheet.mask))
+    return cut_off >= MAX_CUT_OFF or of_digit < LEAST_SHARE * of_all
 
 
 class _Segmenter:
