@@ -17,8 +17,8 @@ from mnistnet.vision.normalize import is_like_mnist
 from mnistnet.vision.segmentation import Box, Digit, Judge, digit_of, is_clutter, page_of
 
 NARROW = 12  # pixels: a picture with a side so short gets a margin
-MIN_TURNED = 3  # digits of a page that say whether it is upright
-NONSENSE, SENSE = 0.5, 0.75  # of a page's digits that are surely digits: at most, to turn it; at least, turned
+MIN_TURNED = 4  # digits of a page that say whether it is upright
+NONSENSE, SENSE = 0.4, 0.8  # of a page's digits that are surely digits: at most, to turn it; at least, turned
 
 Window = tuple[slice, slice]
 

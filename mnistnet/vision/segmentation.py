@@ -19,6 +19,8 @@ from mnistnet.vision.normalize import as_mnist, inked
 
 TALL, TOWERING = 0.45, 1.9  # of a digit's height: what a shape has at least that is one, and at most
 SPECK = 0.06  # of a digit's height: what is smaller both ways is dirt
+BAR = 0.3  # of its length: how wide a straight bar is at most
+PRINTED = 0.5  # of the pen's width: what is straight and thinner was printed
 NEAR = 0.25  # of a digit's height: how far a broken-off stroke may be from its digit
 APART = 0.3  # of a digit's height: tall shapes farther apart are never strokes of one digit
 SHARED = 0.5  # of the narrower shape's columns: shapes above one another by so much may be strokes of one digit
@@ -166,6 +168,8 @@ class _Segmenter:
         for piece in pieces:
             if piece.height > TOWERING * unit or (piece.width > 3 * unit and piece.height < TALL * unit):
                 continue  # a frame, a pen, a line
+            if self._is_printed(piece):
+                continue
             if self._at_edge(piece) and not self._is_digit(piece):
                 if piece.height >= TALL * unit:
                     left_out.append(piece)
@@ -223,6 +227,15 @@ class _Segmenter:
     def _at_edge(self, piece: Piece) -> bool:
         height, width = self._labels.image.shape
         return piece.left == 0 or piece.top == 0 or piece.right == width or piece.bottom == height
+
+    def _is_printed(self, piece: Piece) -> bool:
+        """Whether a piece is a straight bar much thinner than the pen's strokes, such as a comb's tooth."""
+        length = max(piece.height, piece.width)
+        if min(piece.height, piece.width) > BAR * length:
+            return False
+        left, top, right, bottom = self._box(piece)
+        ink = int(np.count_nonzero(self._sheet.mask[top:bottom, left:right]))
+        return ink < PRINTED * self._sheet.stroke * length * self._factor
 
     def _is_digit(self, piece: Piece) -> bool:
         fits = TALL * self._unit <= piece.height and piece.width <= WIDE * self._unit
