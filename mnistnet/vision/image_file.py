@@ -1,7 +1,6 @@
-"""From a picture file to the 28x28 that the network was trained on.
+"""From the bytes of a picture file to its pixels: upright, reduced to four million, on white where transparent.
 
-What a file is (format, size) is checked before anything is decoded; then it becomes grey, upright and at most four
-million pixels; `detection.py` finds the digit. A picture that is already as in MNIST comes through unchanged.
+What a file is (format, size) is checked before anything is decoded, and decoding is bounded in time and memory.
 """
 
 import struct

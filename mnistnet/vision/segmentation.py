@@ -19,6 +19,7 @@ from mnistnet.vision.normalize import as_mnist, inked
 
 TALL, TOWERING = 0.45, 1.9  # of a digit's height: what a shape has at least that is one, and at most
 SPECK = 0.06  # of a digit's height: what is smaller both ways is dirt
+MAX_CONTACT = 2.5  # widths of the pen, of a digit's pixels at the picture's edge
 BAR = 0.3  # of its length: how wide a straight bar is at most
 PRINTED = 0.5  # of the pen's width: what is straight and thinner was printed
 NEAR = 0.25  # of a digit's height: how far a broken-off stroke may be from its digit
@@ -141,7 +142,7 @@ class _Segmenter:
         options = [seed, *mine]
         if mine:
             options.append(_joined(mine))
-        strokes = [piece for piece in pieces if piece.height <= TOWERING * self._unit and not self._at_edge(piece)]
+        strokes = [piece for piece in pieces if piece.height <= TOWERING * self._unit and not self._contact(piece)]
         options.append(_joined(_cluster(seed, strokes, APART * self._unit)))
         drawn = [digit for digit in map(self._drawn, options) if digit]
         best = max(drawn, key=lambda digit: digit.score)
@@ -170,7 +171,7 @@ class _Segmenter:
                 continue  # a frame, a pen, a line
             if self._is_printed(piece):
                 continue
-            if self._at_edge(piece) and not self._is_digit(piece):
+            if self._contact(piece) and not self._is_digit(piece):
                 if piece.height >= TALL * unit:
                     left_out.append(piece)
                 continue
@@ -219,14 +220,21 @@ class _Segmenter:
         if piece.width <= WIDE * min(piece.height, self._unit) or piece.width < 4:
             return [piece]
         number = min(MAX_PARTS, max(2, round(piece.width / (USUAL * piece.height))))
-        ways = [_cut_into(piece, parts) for parts in {number, max(2, number - 1)}]
+        ways = [_cut_into(piece, parts) for parts in sorted({2, max(2, number - 2), max(2, number - 1), number})]
         scores = [min(self._score(part) for part in way) for way in ways]
         best = int(np.argmax(scores))
         return ways[best] if scores[best] > self._score(piece) else [piece]
 
-    def _at_edge(self, piece: Piece) -> bool:
+    def _contact(self, piece: Piece) -> int:
+        """Return how many of a piece's pixels are at the picture's edge."""
         height, width = self._labels.image.shape
-        return piece.left == 0 or piece.top == 0 or piece.right == width or piece.bottom == height
+        sides = (
+            (piece.left == 0, piece.mask[:, 0]),
+            (piece.top == 0, piece.mask[0]),
+            (piece.right == width, piece.mask[:, -1]),
+            (piece.bottom == height, piece.mask[-1]),
+        )
+        return sum(int(np.count_nonzero(side)) for at_edge, side in sides if at_edge)
 
     def _is_printed(self, piece: Piece) -> bool:
         """Whether a piece is a straight bar much thinner than the pen's strokes, such as a comb's tooth."""
@@ -239,7 +247,10 @@ class _Segmenter:
 
     def _is_digit(self, piece: Piece) -> bool:
         fits = TALL * self._unit <= piece.height and piece.width <= WIDE * self._unit
-        return fits and self._score(piece) > 0
+        ends = (
+            self._contact(piece) <= MAX_CONTACT * self._sheet.stroke / self._factor
+        )  # a stroke runs off, not a shadow
+        return fits and ends and self._score(piece) > 0
 
     def _score(self, piece: Piece) -> float:
         drawn = self._drawn(piece)
