@@ -15,9 +15,10 @@ from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
 from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
+from mnistnet.errors import ImageError
 from mnistnet.inference.classifier import Classifier
 from mnistnet.inference.evaluate import forward
-from mnistnet.vision import colour, morphology, reading
+from mnistnet.vision import colour, morphology
 from tests.pictures import Digit, saved
 from tests.sheets import COLOURS, NON_DIGITS, SHEETS, SINGLES, grid
 
@@ -155,7 +156,7 @@ def test_most_of_what_is_no_digit_is_unsure_or_refused(best: Classifier) -> None
         content = list(NON_DIGITS.values())[number % len(NON_DIGITS)](random)
         try:
             sure += not best.answers(best.prepare(content, "it"))[0].unsure
-        except reading.ImageError:
+        except ImageError:
             continue
     assert sure <= 6
 
