@@ -28,9 +28,9 @@ from mnistnet.data import datasets, registry
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import ImageError
 from mnistnet.inference import calibration, ood
+from mnistnet.inference.classifier import Classifier
 from mnistnet.inference.evaluate import evaluate, forward
-from mnistnet.nn.network import Network
-from mnistnet.vision import image_file
+from mnistnet.vision import normalize, reading
 from tests.photos import PHOTOS
 from tests.pictures import DEGRADATIONS, enlarged, png, saved
 
@@ -39,7 +39,7 @@ RESULTS = ROOT / "benchmarks" / "pictures.json"
 PAGE = ROOT / "docs" / "pictures.md"
 COUNT, SEED = 1000, 0
 SIZES = (40, 60, 90, 150)  # pixels, of printed letters
-BLANK = np.zeros(image_file.SIDE**2, np.uint8)
+BLANK = np.zeros(normalize.SIDE**2, np.uint8)
 
 
 def main() -> None:
@@ -50,6 +50,7 @@ def main() -> None:
     test = datasets.store(registry.MNIST, ROOT / "data").examples("test")
     shipped = checkpoint.load(pretrained.path("best"))
     network = shipped.network
+    classifier = Classifier.of(shipped)
     few = test.take(np.random.default_rng(SEED).permutation(len(test))[:count])
     as_png = (png(pixels.reshape(28, 28)) for pixels in test.images)
     results = {
@@ -61,21 +62,21 @@ def main() -> None:
             "count": count,
         },
         "test": evaluate(network, test).correct,
-        "test_as_png": row("all test images as PNG", network, as_png, test.labels),
+        "test_as_png": row("all test images as PNG", classifier, as_png, test.labels),
         "themselves": evaluate(network, few).correct,
         "honesty": honesty(shipped, test),
-        "rows": list(degraded(network, few)) + rendered(network) + foreign(network),
+        "rows": list(degraded(classifier, few)) + rendered(classifier) + foreign(classifier),
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     write_table()
 
 
-def degraded(network: Network, examples: Examples) -> Iterable[dict[str, Any]]:
+def degraded(classifier: Classifier, examples: Examples) -> Iterable[dict[str, Any]]:
     """Yield a row for each kind of picture that the tests know."""
     for number, (name, make) in enumerate((DEGRADATIONS | PHOTOS).items()):
         random = np.random.default_rng([SEED, number])
         files = (make(pixels.reshape(28, 28), random) for pixels in examples.images)
-        yield row(name, network, files, examples.labels)
+        yield row(name, classifier, files, examples.labels)
 
 
 def honesty(shipped: Checkpoint, test: Examples) -> dict[str, float]:
@@ -88,7 +89,11 @@ def honesty(shipped: Checkpoint, test: Examples) -> dict[str, float]:
     result = {"calibration_error": sum(gaps) / len(test), "unsure": float(doubts.mean())}
     for name, letters in (("letters", "ACEFGHJKLMNPQRTUVWXYacdefhkmnprtuvwxy"), ("signs", "&%#@+*=?$")):
         pixels = np.stack(
-            [image_file.digit_from_bytes(glyph(letter, size), letter) for letter in letters for size in SIZES]
+            [
+                reading.digit_from_bytes(glyph(letter, size), letter, Classifier.of(shipped).margin)
+                for letter in letters
+                for size in SIZES
+            ]
         )
         confidence = calibration.probabilities(forward(shipped.network, pixels), shipped.temperature).max(axis=1)
         result[f"{name}_unsure"] = float(
@@ -104,14 +109,14 @@ def glyph(letter: str, size: int) -> bytes:
     return saved(sheet)
 
 
-def rendered(network: Network) -> list[dict[str, Any]]:
+def rendered(classifier: Classifier) -> list[dict[str, Any]]:
     """Return a row for printed digits: the font that comes with Pillow, in some sizes."""
     pairs = [(digit, size) for digit in range(10) for size in SIZES]
     files = (glyph(str(digit), size) for digit, size in pairs)
-    return [row("printed digits", network, files, np.array([digit for digit, _ in pairs]))]
+    return [row("printed digits", classifier, files, np.array([digit for digit, _ in pairs]))]
 
 
-def foreign(network: Network) -> list[dict[str, Any]]:
+def foreign(classifier: Classifier) -> list[dict[str, Any]]:
     """Return rows for scikit-learn's 1,797 digits of 8x8 pixels, which other people wrote on other forms."""
     try:
         from sklearn.datasets import load_digits  # type: ignore[import-untyped, unused-ignore]
@@ -121,22 +126,22 @@ def foreign(network: Network) -> list[dict[str, Any]]:
     small = [np.rint(image * 255 / 16).astype(np.uint8) for image in digits.images]
     large = [enlarged(image, 80 / 28) for image in small]
     return [
-        row("other people's digits, 8x8", network, map(png, small), digits.target),
-        row("other people's digits, 8x8 enlarged to 80x80", network, map(png, large), digits.target),
+        row("other people's digits, 8x8", classifier, map(png, small), digits.target),
+        row("other people's digits, 8x8 enlarged to 80x80", classifier, map(png, large), digits.target),
     ]
 
 
-def row(name: str, network: Network, files: Iterable[bytes], labels: npt.NDArray[Any]) -> dict[str, Any]:
+def row(name: str, classifier: Classifier, files: Iterable[bytes], labels: npt.NDArray[Any]) -> dict[str, Any]:
     """Read files and return how many of them were read right, and how many were refused."""
     pixels, refused = [], 0
     for content in files:
         try:
-            pixels.append(image_file.digit_from_bytes(content, name))
+            pixels.append(reading.digit_from_bytes(content, name, classifier.margin))
         except ImageError:
             pixels.append(BLANK)
             refused += 1
     known = np.array([image.any() for image in pixels])
-    right = known & (forward(network, np.stack(pixels)).argmax(axis=1) == labels)
+    right = known & (classifier.probabilities(np.stack(pixels)).argmax(axis=1) == labels)
     result = {"name": name, "right": int(np.count_nonzero(right)), "of": len(labels), "refused": refused}
     print(json.dumps(result), flush=True)
     return result

@@ -34,11 +34,17 @@ from mnistnet.vision.image_file import read_file
 
 @dataclass(frozen=True)
 class Row:
-    """What is read in a picture of several digits: `text`, and each digit with its box (left, top, right, bottom)."""
+    """What is read in a picture of several digits: `text`, a line for each row, and each digit.
+
+    `boxes`: where each digit is (left, top, right, bottom); `rows`: the number of its row; `left_out`: boxes of what
+    touches the edge and was not read.
+    """
 
     text: str
     digits: tuple[Prediction, ...]
     boxes: tuple[tuple[int, int, int, int], ...]
+    rows: tuple[int, ...] = ()
+    left_out: tuple[tuple[int, int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,18 +75,21 @@ class Classifier(classifier.Classifier):
             raise ValueError("there are no images to score: expected at least one")
         return float(np.mean(answers == expected))
 
-    def read(self, file: str | Path, *, line: bool = False) -> Prediction | Row:
-        """Return what `mnistnet predict` says of a picture file; with `line` of a row of digits.
+    def read(self, file: str | Path, *, page: bool = False, line: bool = False) -> Prediction | Row:
+        """Return what `mnistnet predict` says of a picture file; with `page` (or `line`) of all its digits.
 
         Raises `mnistnet.errors.ImageError` where the file is not a picture with a digit.
         """
-        if line and not self.reads_digits:
-            raise UsageError(f"line=True reads digits, and this network knows {self.dataset}")
-        seen = self.prepare(read_file(Path(file)), str(file), line=line)
-        found = self.predictions(seen.pixels)
-        if not line:
+        if (page or line) and not self.reads_digits:
+            raise UsageError(f"page=True reads digits, and this network knows {self.dataset}")
+        seen = self.prepare(read_file(Path(file)), str(file), page=page or line)
+        found = self.answers(seen)
+        if not (page or line):
             return found[0]
-        return Row("".join(each.label for each in found), tuple(found), tuple(seen.boxes))
+        texts = [""] * (seen.rows[-1] + 1)
+        for row, each in zip(seen.rows, found, strict=True):
+            texts[row] += each.label
+        return Row("\n".join(texts), tuple(found), tuple(seen.boxes), tuple(seen.rows), tuple(seen.left_out))
 
     def explain(
         self,

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from io import BytesIO, StringIO
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +23,14 @@ from mnistnet.util.printable import printable
 
 if TYPE_CHECKING:
     from mnistnet.inference.classifier import Classifier
-    from mnistnet.vision.image_file import Reading
+    from mnistnet.vision.reading import Reading
 
 STDIN = "-"
 MAX_HEAD = 1 << 16  # bytes, within which a file says what it is
 ANOTHER = re.compile(rb"(IEND\xaeB`\x82|\xff\xd9|\x00;)(\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a)")
 """The end of a picture, and right after it the beginning of another."""
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".tif", ".tiff"}
+ENDINGS |= {".heic", ".heif", ".avif"}
 
 
 @click.command(
@@ -35,7 +38,8 @@ ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".p
     epilog="""\b
 Examples:
   mnistnet predict seven.png
-  mnistnet predict house_number.png --line
+  mnistnet predict house_number.png --page
+  mnistnet predict form.jpg --page --json
   mnistnet predict scans/ --checkpoint runs/default/best.npz --json
   mnistnet predict "scans/*.png" --csv > digits.csv
   mnistnet predict test.csv --csv > digits.csv
@@ -47,21 +51,21 @@ Examples:
     metavar="CHECKPOINT",
     help="The network: a file, a run's folder, `last-run`, `3blue1brown` [default: best, shipped with the package].",
 )
-@click.option("--line", is_flag=True, help="Read several digits on one line, from left to right.")
+@click.option("--page", "--line", "page", is_flag=True, help="Read all digits, row by row: a number, a form, a sheet.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many answers to show.")
 @click.option("--show", is_flag=True, help="Draw the picture as given, its ink, and the 28x28 that the network sees.")
 @click.option(
     "--save-input",
     metavar="FILE.png",
     type=PATH,
-    help="Write what the network saw: 28x28, with --line its digits side by side.",
+    help="Write what the network saw: 28x28, with --page its digits side by side.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets, with a line for each digit.")
 @json_option
 def command(
     images: tuple[Path, ...],
     checkpoint: str | None,
-    line: bool,
+    page: bool,
     top: int,
     show: bool,
     save_input: Path | None,
@@ -71,7 +75,8 @@ def command(
     """Say which digit each IMAGE shows, how sure the network is, and what comes next to mind.
 
     An IMAGE is a picture file, a folder of them, a pattern such as "scans/*.jpg", or - for standard input. One digit
-    a picture, dark on light or light on dark, anywhere in the picture; --line reads several. What is unlike any digit
+    a picture, dark on light or light on dark, anywhere in the picture; --page (or --line) reads
+    all, row by row, and says what it left out. What is unlike any digit
     that the network has learned is called unsure. A network of another data set says what it knows instead of a
     digit, and sees the whole picture, scaled to its size. A .csv, .npy, .npz or IDX file is a table of images of the
     network's size, with labels or without. A file that cannot be read is an error line, and the others
@@ -89,10 +94,10 @@ def command(
         if save_input.suffix.lower() != ".png":
             raise UsageError(f"--save-input: expected a file that ends in .png, found {save_input.name}")
     classifier = Classifier.of(checkpoints.load(find_checkpoint(checkpoint, default="best")))
-    if (line or show or save_input) and (tables := [name for name in names if is_table(name)]):
-        raise UsageError(f"--line, --show and --save-input are for pictures, found {tables[0]}, a table of images")
-    if line and not classifier.reads_digits:
-        raise UsageError(f"--line reads digits, and this network knows {classifier.dataset}")
+    if (page or show or save_input) and (tables := [name for name in names if is_table(name)]):
+        raise UsageError(f"--page, --show and --save-input are for pictures, found {tables[0]}, a table of images")
+    if page and not classifier.reads_digits:
+        raise UsageError(f"--page reads digits, and this network knows {classifier.dataset}")
     failed = False
     if as_csv:
         _csv_line("file", "digit", "label", "confidence", "unsure", "left", "top", "right", "bottom", "error")
@@ -103,7 +108,7 @@ def command(
         try:
             content = _content(name)
             shown = "standard input" if name == STDIN else name
-            read = classifier.prepare(content, shown, line=line)
+            read = classifier.prepare(content, shown, page=page)
         except ImageError as error:
             failed = True
             if as_json:
@@ -115,15 +120,15 @@ def command(
             continue
         answers = _answers(classifier, read)
         if as_json:
-            echo_json({"file": name} | (_line_as_json(answers) if line else _as_json(answers[0])))
+            echo_json({"file": name} | (_page_as_json(answers, read) if page else _as_json(answers[0])))
         elif as_csv:
             for one in answers:
                 _csv_line(name, *(one[key] for key in ("digit", "label", "confidence", "unsure")), *one["box"], "")
         else:
-            said = _line_as_text(answers) if line else _as_text(answers[0], top, classifier.labels)
-            echo(f"{name}: {said}")
-        if not line and read.others:
-            echo(f"{name}: holds more than one digit? --line reads them all", err=True)
+            for said in _page_as_text(answers) if page else [_as_text(answers[0], top, classifier.labels)]:
+                echo(f"{name}: {said}")
+        for note in _notes(read):
+            echo(f"{name}: {note}", err=True)
         if show:
             from mnistnet.util.text_drawing import steps_as_text
 
@@ -186,9 +191,20 @@ def _files(images: tuple[Path, ...]) -> Iterator[str]:
 
 
 def _answers(classifier: "Classifier", read: "Reading") -> list[dict[str, Any]]:
-    """Return for each digit of a picture what `--json` says of it, with its box."""
-    found = zip(classifier.predictions(read.pixels), read.boxes, strict=True)
-    return [asdict(prediction) | {"box": list(box)} for prediction, box in found]
+    """Return for each digit of a picture what `--json` says of it, with its row and its box."""
+    found = zip(classifier.answers(read), read.rows, read.boxes, strict=True)
+    return [asdict(prediction) | {"row": row, "box": list(box)} for prediction, row, box in found]
+
+
+def _notes(read: "Reading") -> Iterator[str]:
+    """Yield what a user should know about how a picture was read."""
+    if read.others:
+        yield "holds more than one digit? --page reads them all"
+    if read.turned:
+        yield f"read after turning it {read.turned} degrees counterclockwise"
+    if read.left_out:
+        places = ", ".join("({}, {}) to ({}, {})".format(*box) for box in read.left_out)
+        yield f"left out what touches the edge and does not look like a digit, at {places}"
 
 
 def _csv_line(*cells: object) -> None:
@@ -201,9 +217,19 @@ def _as_json(answer: dict[str, Any]) -> dict[str, Any]:
     return {key: answer[key] for key in ("digit", "label", "confidence", "probabilities", "unsure")}
 
 
-def _line_as_json(answers: list[dict[str, Any]]) -> dict[str, Any]:
-    digits = [{key: answer[key] for key in ("digit", "confidence", "unsure", "box")} for answer in answers]
-    return {"text": _text(answers), "digits": digits}
+def _page_as_json(answers: list[dict[str, Any]], read: "Reading") -> dict[str, Any]:
+    digits = [{key: answer[key] for key in ("digit", "confidence", "unsure", "row", "box")} for answer in answers]
+    left_out = [list(box) for box in read.left_out]
+    return {
+        "text": "\n".join(map(_text, _rows(answers))),
+        "digits": digits,
+        "left_out": left_out,
+        "turned": read.turned,
+    }
+
+
+def _rows(answers: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    return [list(row) for _, row in groupby(answers, key=itemgetter("row"))]
 
 
 def _text(answers: list[dict[str, Any]]) -> str:
@@ -220,9 +246,11 @@ def _as_text(answer: dict[str, Any], top: int, labels: tuple[str, ...]) -> str:
     return first + (f"   then {', '.join(others)}" if others else "")
 
 
-def _line_as_text(answers: list[dict[str, Any]]) -> str:
-    each = (f"{a['digit']} {'unsure' if a['unsure'] else per_cent(a['confidence'])}" for a in answers)
-    return f"{_text(answers)}   ({', '.join(each)})"
+def _page_as_text(answers: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a line for each row."""
+    for row in _rows(answers):
+        each = (f"{a['digit']} {'unsure' if a['unsure'] else per_cent(a['confidence'])}" for a in row)
+        yield f"{_text(row)}   ({', '.join(each)})"
 
 
 def _save(path: Path, read: "Reading", shape: tuple[int, int]) -> None:

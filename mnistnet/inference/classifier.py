@@ -20,8 +20,8 @@ from mnistnet.inference.calibration import fit_temperature, probabilities
 from mnistnet.inference.evaluate import Evaluation, confusion, forward
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
-from mnistnet.vision.image_file import Reading
 from mnistnet.vision.preprocess import DIGITS, reading_for
+from mnistnet.vision.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,21 @@ class Classifier:
         threshold = ood.fit_threshold(self.network, validation.images, self.shape)
         return replace(self, temperature=temperature, threshold=threshold)
 
-    def prepare(self, content: bytes, name: str, *, line: bool = False) -> Reading:
-        """Return what the network sees in the bytes of a picture: one image, or with `line` a row of digits.
+    def prepare(self, content: bytes, name: str, *, page: bool = False) -> Reading:
+        """Return what the network sees in the bytes of a picture: one image, or with `page` all digits, row by row.
 
         Raises ImageError, which calls the picture `name`.
         """
-        return reading_for(self.read_as.pictures, self.shape, content, name, line=line)
+        return reading_for(self.read_as.pictures, self.shape, content, name, self.margin, page=page)
+
+    def answers(self, reading: Reading) -> list[Prediction]:
+        """Return what it says of each image of a picture, unsure too where the picture is. Raises DivergedError."""
+        found = self.predictions(reading.pixels)
+        return [replace(each, unsure=True) for each in found] if reading.doubtful else found
+
+    def margin(self, images: npt.NDArray[np.uint8]) -> Array:
+        """Return how far images (n, pixels) are above the score that the least certain digits have, shape (n,)."""
+        return ood.max_logit_score(self.network, images, self.shape) - (self.threshold or 0.0)
 
     def probabilities(self, images: npt.NDArray[np.uint8], on_batch: Callable[[int], object] | None = None) -> Array:
         """Return how likely each class is for images (n, pixels): float64 (n, classes). Raises DivergedError."""

@@ -8,29 +8,37 @@ are found take a vote, each window one.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from mnistnet.util.arrays import Array
-from mnistnet.vision.background import MIN_SIDE, WINDOWS, filtered, out_of_grain, scaled
+from mnistnet.vision.background import MIN_CONTRAST, MIN_SIDE, NOISE, WINDOWS, filtered, grain, out_of_grain, scaled
 from mnistnet.vision.morphology import (
     Indices,
     Mask,
     expanded,
     extent,
+    hysteresis,
+    labelled,
     pool_factor,
     pooled,
     shapes,
     square,
     stroke_width,
 )
-from mnistnet.vision.ruled_lines import without_lines
+from mnistnet.vision.ruled_lines import without_frames, without_lines, without_long_lines
 
 SEARCH_SIDE = 640  # pixels of the picture in which the digit is looked for
 MIN_PHOTO = 100  # pixels; in a smaller picture a narrow window shows nothing but edges
 MAX_SHAPES = 4  # of one window that take part
 SAME = 0.6  # of two boxes together, what both cover if they hold the same shape
+LIGHT_STROKE = 0.4  # of the ink's threshold: as light may a stroke be that touches a dark one
+SOLID, BLOCK_INK = 0.97, 0.5  # of a rectangle's sides, and of it, that are dark where it is a sheet of its own
+LINE_LENGTH = 1.8  # times a digit's height: no stroke of one is as long
+LINE_WIDTH = 0.6  # times a stroke: printed lines are thinner than what is written on them
+PEN_WINDOW = 4.0  # strokes' widths: the window in which a sheet is seen whose pen is known
 WINDOW_STROKES = 2.2  # a window must be so many strokes wide for the strokes in it to be trusted
 MIN_LENGTH = 3.0  # strokes' widths that a digit is long at least; a blot is shorter
 MAX_WIDE, MAX_TALL = 1.5, 8  # times its height, its width: a word, a pen beside the digit
@@ -54,6 +62,11 @@ class Sheet:
     mask: Mask
     digit: Mask
 
+    @cached_property
+    def stroke(self) -> float:
+        """Return the width of the digit's strokes in pixels."""
+        return stroke_width(self.digit)
+
 
 @dataclass(frozen=True)
 class _Seen:
@@ -75,8 +88,57 @@ def find_ink(grey: Array) -> Sheet | None:
         small = scaled(grey, min(1.0, SEARCH_SIDE / max(grey.shape)), Image.Resampling.BOX)
         elected = _elected(small)
         if elected is not None:
-            return elected.sheet if small.shape == grey.shape else _enlarged(elected, grey)
+            return _with_fitting_window(elected, grey)
     return next(_inks(dark_on_light(grey), WINDOWS[-1]), None)
+
+
+def _with_fitting_window(elected: _Seen, grey: Array) -> Sheet:
+    """Return a shape found in a reduced picture as the large one has it, through the window that fits its pen.
+
+    Strokes are all that this window is wider than, so shadows, tables and dark corners are paper in it.
+    """
+    share = PEN_WINDOW * elected.sheet.stroke / max(elected.sheet.mask.shape)
+    for window in (min(max(share, WINDOWS[0]), WINDOWS[-1]), elected.window):
+        found = _ink(1 - grey if elected.light else grey, window, LIGHT_STROKE)
+        if found is not None:
+            darkness, mask = found
+            digit = _resized(elected.sheet.digit, mask.shape)
+            if np.count_nonzero(digit & mask) >= SAME * np.count_nonzero(digit):
+                clean = _without_lines_longer_than(digit & mask, darkness, mask)
+                return Sheet(clean[0], clean[1], digit & clean[1])
+    return elected.sheet
+
+
+def _without_lines_longer_than(digit: Mask, darkness: Array, mask: Mask) -> tuple[Array, Mask]:
+    """Return darkness and mask without lines so long that no digit as large as this one has them."""
+    found = labelled(mask)
+    top, bottom = found.boxes[np.unique(found.image[digit]), 1::2].T
+    clean = without_long_lines(darkness, mask, LINE_LENGTH * (bottom - top).max(), LINE_WIDTH * stroke_width(digit))
+    if clean is darkness:
+        return darkness, mask
+    left = without_specks(mask & (clean > 0.5 * darkness))
+    return (clean, left) if (left & digit).any() else (darkness, mask)
+
+
+def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    return np.asarray(Image.fromarray(mask).resize((shape[1], shape[0]), Image.Resampling.NEAREST))
+
+
+def block(sheet: Sheet) -> tuple[slice, slice] | None:
+    """Return the inside of a solid rectangle that was taken for the digit: a sheet on the sheet. None for a digit."""
+    stick = 2 * (max(side.stop - side.start for side in extent(sheet.digit)) // 40) + 1
+    solid = square(square(sheet.digit, stick, np.logical_and), stick, np.logical_or)  # without ticks and other lines
+    if not solid.any():
+        return None
+    rows, columns = extent(solid)
+    shape = sheet.digit[rows, columns]
+    height, width = shape.shape
+    band = max(1, min(height, width) // 25)
+    sides = shape[:band], shape[-band:], shape[:, :band], shape[:, -band:]
+    full = min(side.mean() for side in sides) > SOLID and BLOCK_INK < shape.mean() < SOLID
+    if not full or max(height, width) > 2 * min(height, width):
+        return None
+    return slice(rows.start + band, rows.stop - band), slice(columns.start + band, columns.stop - band)
 
 
 def _elected(grey: Array) -> _Seen | None:
@@ -87,13 +149,6 @@ def _elected(grey: Array) -> _Seen | None:
             _vote(groups, _shapes_seen(grey, share, light))
     group = max(groups, key=_score, default=[])
     return _representative(group) if any(one.likeness >= MIN_DIGIT_LIKENESS for one in group) else None
-
-
-def _enlarged(elected: _Seen, grey: Array) -> Sheet:
-    """Return a shape found in a reduced picture as the large one has it."""
-    seen = _shapes_seen(grey, elected.window, elected.light)
-    best = max(seen, key=lambda one: _overlap(one.box, elected.box), default=elected)
-    return best.sheet if _overlap(best.box, elected.box) >= SAME else elected.sheet
 
 
 def _shapes_seen(grey: Array, share: float, light: bool) -> list[_Seen]:
@@ -142,7 +197,7 @@ def _seen(sheet: Sheet, grey: Array, share: float, light: bool) -> _Seen:
     height, width = sheet.digit.shape
     rows, columns = extent(sheet.digit)
     box = rows.start / height, columns.start / width, rows.stop / height, columns.stop / width
-    tall, wide, stroke = rows.stop - rows.start, columns.stop - columns.start, stroke_width(sheet.digit)
+    tall, wide, stroke = rows.stop - rows.start, columns.stop - columns.start, sheet.stroke
     length = max(tall, wide)
     page = np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX))
     likeness = _evenness(sheet.digit, page)
@@ -168,11 +223,26 @@ def _evenness(digit: Mask, page: Array) -> float:
 
 def _inks(page: Array, share: float) -> Iterator[Sheet]:
     """Yield the ink of a page with light paper, in strokes narrower than `share` of it, once for each likely shape."""
+    found = _ink(page, share)
+    if found is not None:
+        yield from (Sheet(*found, digit) for digit in main_shapes(found[1]))
+
+
+def _ink(page: Array, share: float, lightest: float = 1.0) -> tuple[Array, Mask] | None:
+    """Return the darkness of a page with light paper and where its ink is, None for a blank one.
+
+    `lightest`: of the threshold, how dark a stroke must be that touches one above it.
+    """
     darkness, threshold = out_of_grain(page, share)
-    if threshold is not None:
-        darkness = without_lines(darkness, threshold)
-        mask = without_specks(darkness > threshold)
-        yield from (Sheet(darkness, mask, digit) for digit in main_shapes(mask))
+    if threshold is None:
+        return None
+    darkness = without_lines(darkness, threshold)
+    darkness = without_frames(darkness, darkness > threshold)
+    if lightest == 1:
+        return darkness, without_specks(darkness > threshold)
+    low = max(lightest * threshold, min(threshold, NOISE * grain(darkness)), MIN_CONTRAST / 2)
+    darkness = without_lines(darkness, low)  # whose edges are lighter than the pen's
+    return darkness, without_specks(hysteresis(darkness, low, threshold))
 
 
 def dark_on_light(grey: Array) -> Array:

@@ -1,7 +1,6 @@
-"""From a picture file to the 28x28 that the network was trained on.
+"""From the bytes of a picture file to its pixels: upright, reduced to four million, on white where transparent.
 
-What a file is (format, size) is checked before anything is decoded; then it becomes grey, upright and at most four
-million pixels; `detection.py` finds the digit. A picture that is already as in MNIST comes through unchanged.
+What a file is (format, size) is checked before anything is decoded, and decoding is bounded in time and memory.
 """
 
 import struct
@@ -11,50 +10,48 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from mnistnet.errors import ImageError
 from mnistnet.util import system
 from mnistnet.util.arrays import Array
 from mnistnet.util.atomic_files import open_regular, reason
-from mnistnet.vision import normalize, segmentation
 from mnistnet.vision.background import MIN_CONTRAST
-from mnistnet.vision.detection import Sheet, find_ink
-from mnistnet.vision.morphology import Mask, as_bytes, extent
-from mnistnet.vision.segmentation import Box
+from mnistnet.vision.colour import luminance
 
-SIDE = normalize.SIDE
+Pixels = npt.NDArray[Any]
 MAX_FILE = 100 << 20  # bytes
-MAX_PIXELS = 25_000_000  # decoded at most
-WORKING_PIXELS = 4_000_000  # kept, in grey, for what follows
+WORKING_PIXELS = 4_000_000  # kept for what follows
 STRIP_PIXELS = 1_000_000  # converted at a time
-MAX_SECONDS, MAX_MEGABYTES = 4, 280  # that decoding takes at most, with the file itself
-MAX_PIXELS_OF = {"WEBP": 16_000_000}  # its decoder holds four copies of a picture
-MIN_SIDE_PIXELS = 8  # pixels a side
+MAX_SECONDS, MAX_MEGABYTES = 8, 280  # that decoding takes at most, with the file itself
+MAX_PIXELS = 250_000_000  # of a JPEG, which is reduced while it is decoded
+MAX_DECODED = 200_000_000  # bytes that other pictures take when they are decoded
+BYTES_OF = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # a pixel, in Pillow's memory; 4 in other modes
+MAX_PIXELS_OF = {"WEBP": 16_000_000, "AVIF": 25_000_000, "HEIF": 50_000_000}  # decoders that hold several copies
+MIN_SIDE_PIXELS, MIN_LONGER_SIDE = 3, 8  # pixels a side
 MAX_ASPECT_RATIO = 40  # times as long as wide
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+MORE_FORMATS = ("AVIF", "HEIC")  # with a Pillow or an extra that reads them
+HEIC_BRANDS, AVIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), (b"avif", b"avis")
 LYING = (5, 6, 7, 8)  # EXIF's orientations of pictures that lie on their side
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
 
-SIZES = struct.Struct("<4I")  # rows, columns, width, height
+SIZES = struct.Struct("<4I?")  # rows, columns, width, height, whether in colours
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A picture on its way to the network: as `given`, brightness 0 to 1; its `ink`, 0 to 1; and its digits.
+class Decoded:
+    """A picture upright and reduced: `pixels`, uint8 (rows, columns, 3) in colours or float32 (rows, columns) in grey.
 
-    `pixels`: uint8 (n, 784), one row a digit, from left to right; `boxes`: where each is, in pixels of the picture
-    held upright: left, top, right, bottom. `others`: whether there are more digits than were asked for.
+    Grey is 0 for black to 1 for white. `size`: width and height of the file's picture, held upright.
     """
 
-    given: Array
-    ink: Array
-    pixels: npt.NDArray[np.uint8]
-    boxes: list[Box]
-    others: bool = False
+    pixels: Pixels
+    size: tuple[int, int]
 
 
 def read_file(path: Path) -> bytes:
@@ -68,70 +65,14 @@ def read_file(path: Path) -> bytes:
         raise ImageError(f"{str(path)!r}: not a file name") from None
 
 
-def read_digit(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the digit in a picture file as MNIST would hold it, shape (784,). Raises ImageError, naming the file."""
-    return digit_from_bytes(read_file(path), str(path))
-
-
-def digit_from_bytes(content: bytes, name: str) -> npt.NDArray[np.uint8]:
-    """Return the digit in the bytes of a picture file; `name` is what errors call it. Raises ImageError."""
-    pixels: npt.NDArray[np.uint8] = reading(content, name).pixels[0]
-    return pixels
-
-
-def reading(content: bytes, name: str) -> Reading:
-    """Return the one digit in the bytes of a picture file. Raises ImageError, which calls the file `name`."""
-    grey, size = _decoded(content, name)
-    for page in (grey, 1 - grey):
-        if normalize.is_like_mnist(page):
-            return Reading(grey, page, as_bytes(page * 255).reshape(1, -1), [_box(*extent(page > 0), grey, size)])
-    sheet = _inked(grey, name)
-    pixels = normalize.as_mnist(normalize.inked(sheet.darkness, sheet.digit))
-    box = _box(*extent(sheet.digit), sheet.digit, size)
-    others = segmentation.holds_several(sheet)
-    return Reading(grey, _shown(sheet, sheet.digit), pixels.reshape(1, -1), [box], others)
-
-
-def line_reading(content: bytes, name: str) -> Reading:
-    """Return all digits on the line in the bytes of a picture file, from left to right. Raises ImageError."""
-    grey, size = _decoded(content, name)
-    if any(normalize.is_like_mnist(page) for page in (grey, 1 - grey)):
-        return reading(content, name)
-    sheet = _inked(grey, name)
-    found = segmentation.digits_on(sheet)
-    if not found:
-        raise ImageError(f"{name}: no digits on a line were found; without --line one digit is read")
-    pixels = np.stack([normalize.as_mnist(digit).ravel() for digit, _ in found])
-    boxes = [_box(slice(t, b), slice(le, r), sheet.digit, size) for _, (le, t, r, b) in found]
-    return Reading(grey, _shown(sheet, sheet.mask), pixels, boxes)
-
-
-def _inked(grey: Array, name: str) -> Sheet:
-    sheet = find_ink(grey)
-    if sheet is None:
-        raise ImageError(f"{name}: the picture is blank: no ink stands out from the paper")
-    return sheet
-
-
-def _shown(sheet: Sheet, mask: Mask) -> Array:
-    return np.where(mask, np.clip(sheet.darkness / max(float(sheet.darkness[mask].max()), 0.01), 0, 1), 0)
-
-
-def _box(rows: slice, columns: slice, found_in: Array | Mask, size: tuple[int, int]) -> Box:
-    """Return the box (left, top, right, bottom) in a picture of `size` (width, height)."""
-    across, down = size[0] / found_in.shape[1], size[1] / found_in.shape[0]
-    left, right = (round(end * across) for end in (columns.start, columns.stop))
-    top, bottom = (round(end * down) for end in (rows.start, rows.stop))
-    return left, top, right, bottom
-
-
 def read_grey(content: bytes, name: str) -> Array:
-    """Return brightness, 0 black to 1 white, float32 (rows, columns), upright, on white where it is transparent."""
-    return _decoded(content, name)[0]
+    """Return luminance, 0 black to 1 white, float32 (rows, columns), upright, on white where it is transparent."""
+    pixels = decoded(content, name).pixels
+    return luminance(pixels) if pixels.ndim == 3 else pixels
 
 
-def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
-    """Return brightness as `read_grey` does, and the picture's own width and height, held upright.
+def decoded(content: bytes, name: str) -> Decoded:
+    """Return the picture in a file's bytes. Raises ImageError, which calls the file `name`.
 
     Where processes can be forked, a child decodes it, within MAX_SECONDS and MAX_MEGABYTES.
     """
@@ -145,8 +86,9 @@ def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
     from mnistnet.util import bounded
 
     def work() -> bytes:
-        grey, size = _decode(content, name)
-        return SIZES.pack(*grey.shape, *size) + grey.tobytes()
+        found = _decode(content, name)
+        shape = found.pixels.shape
+        return SIZES.pack(shape[0], shape[1], *found.size, found.pixels.ndim == 3) + found.pixels.tobytes()
 
     try:
         sent = bounded.call(work, ImageError, MAX_SECONDS, MAX_MEGABYTES - (len(content) >> 20))
@@ -154,37 +96,65 @@ def _decoded(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
         raise ImageError(str(error)) from None
     except bounded.LimitError as error:
         raise ImageError(f"{name}: to decode it {error}; save it anew, as PNG or JPEG") from None
-    rows, columns, width, height = SIZES.unpack_from(sent)
-    return np.frombuffer(sent, np.float32, offset=SIZES.size).reshape(rows, columns), (width, height)
+    rows, columns, width, height, coloured = SIZES.unpack_from(sent)
+    kind, shape = (np.uint8, (rows, columns, 3)) if coloured else (np.float32, (rows, columns))
+    return Decoded(np.frombuffer(sent, kind, offset=SIZES.size).reshape(shape), (width, height))
 
 
-def _decode(content: bytes, name: str) -> tuple[Array, tuple[int, int]]:
-    with _one_sentence(name), Image.open(BytesIO(content), formats=FORMATS) as image:
+def _decode(content: bytes, name: str) -> Decoded:
+    with _one_sentence(name), Image.open(BytesIO(content), formats=_formats(content, name)) as image:
         width, height = image.size
-        most = min(MAX_PIXELS, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
+        reduced = image.format in ("JPEG", "MPO")  # MPO is a JPEG with more pictures after the first
+        most = MAX_PIXELS if reduced else min(MAX_PIXELS, MAX_DECODED // BYTES_OF.get(image.mode, 4))
+        most = min(most, MAX_PIXELS_OF.get(image.format or "", most))
         if width * height > most:
-            raise ImageError(f"{name}: expected at most {most // 1_000_000} million pixels, found {width}x{height}")
-        if min(width, height) < MIN_SIDE_PIXELS:
             raise ImageError(
-                f"{name}: expected at least {MIN_SIDE_PIXELS}x{MIN_SIDE_PIXELS} pixels, found {width}x{height}"
+                f"{name}: expected at most {most // 1_000_000} million pixels, found {width}x{height}; save it smaller"
+                + ("" if reduced else ", or as JPEG")
+            )
+        if min(width, height) < MIN_SIDE_PIXELS or max(width, height) < MIN_LONGER_SIDE:
+            raise ImageError(
+                f"{name}: expected at least {MIN_SIDE_PIXELS}x{MIN_LONGER_SIDE} pixels, found {width}x{height}"
             )
         if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
             raise ImageError(
                 f"{name}: expected at most {MAX_ASPECT_RATIO} times as long as wide, found {width}x{height}"
             )
-        if image.format in ("JPEG", "MPO"):  # MPO is a JPEG with more pictures after the first
+        if reduced:
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, the next larger than what is asked for.
             scale = min(1.0, (WORKING_PIXELS / (width * height)) ** 0.5)
-            image.draft("L", (int(width * scale), int(height * scale)))
+            image.draft(None, (int(width * scale), int(height * scale)))
         image.load()
         orientation = _orientation(image)
         size = (height, width) if orientation in LYING else (width, height)
-        return np.ascontiguousarray(_upright(_grey(image), orientation)), size
+        return Decoded(np.ascontiguousarray(_upright(_pixels(image), orientation)), size)
+
+
+def _formats(content: bytes, name: str) -> tuple[str, ...]:
+    """Return which of Pillow's readers may try; those for photographs of phones only where the file says so."""
+    brand = content[8:12] if content[4:8] == b"ftyp" else b""
+    if brand in AVIF_BRANDS:
+        if not features.check("avif"):
+            raise ImageError(
+                f"{name}: an AVIF picture, which the installed Pillow does not read; save it as PNG or JPEG"
+            )
+        return ("AVIF",)
+    if brand in HEIC_BRANDS:
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            raise ImageError(
+                f"{name}: a HEIC photograph; to read these, pip install 'mnistnet[heic]', or save it as JPEG"
+            ) from None
+        register_heif_opener()
+        return ("HEIF",)
+    return FORMATS
 
 
 @contextmanager
 def _one_sentence(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises about a bad file into one ImageError."""
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS
     try:
         with warnings.catch_warnings():
             # Pillow warns about oddities in metadata that do not matter here, and about bombs, which are refused.
@@ -194,15 +164,19 @@ def _one_sentence(name: str) -> Iterator[None]:
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not a picture, or of a kind not read here ({', '.join(FORMATS)})") from None
+        raise ImageError(
+            f"{name}: not a picture, or of a kind not read here ({', '.join((*FORMATS, *MORE_FORMATS))})"
+        ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: expected at most {MAX_PIXELS // 1_000_000} million pixels") from None
     except Exception as error:  # Pillow's readers raise what their formats make them raise
         words = " ".join(str(error).split())[:120]
         raise ImageError(f"{name}: a damaged picture ({words or type(error).__name__})") from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
-def _grey(image: Image.Image) -> Array:
+def _pixels(image: Image.Image) -> Pixels:
     if image.mode.startswith(("I", "F")):
         return _wide_grey(image)
     factor = _factor(*image.size)
@@ -210,8 +184,10 @@ def _grey(image: Image.Image) -> Array:
         pairs = [_on_white(strip, factor) for strip in _strips(image)]
         on_white, cover = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         # White strokes on a transparent sheet vanish on white paper; there the drawing is what is not transparent.
-        return 1 - cover if np.ptp(on_white) < MIN_CONTRAST < np.ptp(cover) else on_white
-    return np.concatenate([_unit(strip.convert("L").reduce(factor)) for strip in _strips(image)])
+        return 1 - cover if np.ptp(on_white) < 255 * MIN_CONTRAST and np.ptp(cover) > MIN_CONTRAST else on_white
+    if image.mode in ("1", "L"):
+        return np.concatenate([_unit(strip.convert("L").reduce(factor)) for strip in _strips(image)])
+    return np.concatenate([np.asarray(strip.convert("RGB").reduce(factor)) for strip in _strips(image)])
 
 
 def _strips(image: Image.Image) -> Iterator[Image.Image]:
@@ -225,11 +201,11 @@ def _strips(image: Image.Image) -> Iterator[Image.Image]:
         yield strip
 
 
-def _on_white(strip: Image.Image, factor: int) -> tuple[Array, Array]:
-    """Return the brightness of a strip on white paper, and how much of the paper is covered, reduced by a factor."""
-    colours, alpha = strip.convert("RGBA").reduce(factor).convert("LA").split()
-    grey, cover = _unit(colours), _unit(alpha)
-    return grey * cover + (1 - cover), cover
+def _on_white(strip: Image.Image, factor: int) -> tuple[Pixels, Array]:
+    """Return the colours of a strip on white paper, and how much of the paper is covered, reduced by a factor."""
+    reduced = strip.convert("RGBA").reduce(factor)
+    sheet = Image.new("RGBA", reduced.size, "white")
+    return np.asarray(Image.alpha_composite(sheet, reduced).convert("RGB")), _unit(reduced.getchannel("A"))
 
 
 def _wide_grey(image: Image.Image) -> Array:
@@ -264,9 +240,9 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _upright(page: Array, orientation: int) -> Array:
+def _upright(page: Pixels, orientation: int) -> Pixels:
     if orientation in LYING:
-        page = page.T
+        page = page.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         page = page[:, ::-1]
     if orientation in (3, 4, 7, 8):

@@ -3,6 +3,8 @@
 The grey and the binary kind of mathematical morphology (Serra 1982), in NumPy.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -61,25 +63,70 @@ def expanded(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
     return blocks[: shape[0], : shape[1]]
 
 
-def shapes(mask: Mask) -> list[tuple[Indices, Indices]]:
-    """Return the rows and columns of each connected shape, corners counting as connections, the largest first."""
-    rows, columns = np.nonzero(mask)
-    number = np.full(np.add(mask.shape, 2), -1)
-    number[rows + 1, columns + 1] = np.arange(len(rows))
-    pairs = []
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        neighbour = number[rows + 1 + down, columns + 1 + right]
-        pairs.append(np.stack([np.flatnonzero(neighbour >= 0), neighbour[neighbour >= 0]]))
-    one, other = np.concatenate(pairs, axis=1)
-    # Each pixel points to one of its shape with a lower number, until all of a shape point to its first.
-    first = np.arange(len(rows))
+@dataclass(frozen=True)
+class Labels:
+    """The connected shapes of a mask: `image` has the number of its shape at each pixel, -1 outside of all.
+
+    `boxes`: left, top, right, bottom of each, shape (n, 4); `sizes`: pixels of each, shape (n,).
+    """
+
+    image: npt.NDArray[np.int32]
+    boxes: Indices
+    sizes: Indices
+
+
+def labelled(mask: Mask) -> Labels:
+    """Return the connected shapes of a mask, corners counting as connections, in the order of their first pixels.
+
+    Runs of pixels in a row are linked to those they touch in the next (Rosenfeld and Pfaltz 1966).
+    """
+    height, width = mask.shape
+    padded = np.pad(mask, ((0, 0), (1, 1)))
+    ends = np.flatnonzero(np.diff(padded.ravel())) + 1
+    starts, stops = ends[::2], ends[1::2]
+    # One row further a run touches those that begin before its end and end after its start, a corner more either way.
+    first_below = np.searchsorted(stops, starts + width + 2, side="left")
+    number = np.searchsorted(starts, stops + width + 2, side="right") - first_below
+    one = np.repeat(np.arange(len(starts)), number)
+    other = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number) + np.repeat(first_below, number)
+    shape = _connected(len(starts), one, other)
+    rows, left, right = starts // (width + 2), starts % (width + 2) - 1, stops % (width + 2) - 1
+    image = np.full(mask.shape, -1, np.int32)
+    image[mask] = np.repeat(shape, stops - starts)
+    count = int(shape.max(initial=-1)) + 1
+    boxes = np.tile(np.array([width, height, 0, 0], np.intp), (count, 1))
+    np.minimum.at(boxes, shape, np.stack([left, rows, np.full_like(left, width), np.full_like(left, height)], axis=1))
+    np.maximum.at(boxes, shape, np.stack([0 * left, 0 * left, right, rows + 1], axis=1))
+    return Labels(image, boxes, np.bincount(shape, stops - starts, minlength=count).astype(np.intp))
+
+
+def _connected(count: int, one: Indices, other: Indices) -> Indices:
+    """Return the number of its connected component for each of `count` nodes, given pairs that are linked."""
+    # Each node points to one of its component with a lower number, until all of a component point to its first.
+    first = np.arange(count)
     while (first[one] != first[other]).any():
         low, high = np.minimum(first[one], first[other]), np.maximum(first[one], first[other])
         np.minimum.at(first, high, low)
         while (first != first[first]).any():
             first = first[first]
-    order = np.argsort(first, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(first[order])) + 1) if len(order) else []
+    return np.asarray(np.unique(first, return_inverse=True)[1], np.intp)
+
+
+def hysteresis(values: Array, low: float, high: float) -> Mask:
+    """Return the shapes above `low` that are above `high` somewhere (Canny 1986): light strokes with dark ones."""
+    shapes = labelled(values > low)
+    strong = np.zeros(len(shapes.sizes) + 1, bool)
+    strong[shapes.image[values > high]] = True
+    strong[-1] = False
+    return np.asarray(strong[shapes.image], bool)
+
+
+def shapes(mask: Mask) -> list[tuple[Indices, Indices]]:
+    """Return the rows and columns of each connected shape, corners counting as connections, the largest first."""
+    found = labelled(mask)
+    rows, columns = np.nonzero(mask)
+    order = np.argsort(found.image[mask], kind="stable")
+    groups = np.split(order, np.cumsum(found.sizes)[:-1]) if len(found.sizes) else []
     return [(rows[group], columns[group]) for group in sorted(groups, key=len, reverse=True)]
 
 

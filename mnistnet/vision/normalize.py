@@ -15,6 +15,9 @@ WORKING_SIDE = 160  # pixels that the digit's longer side has while its strokes 
 THINNEST, THICKEST = 1.8, 3.6  # pixels of stroke width in the box; nine tenths of MNIST's digits lie between
 SMOOTH = 1.0  # pixels at the working size, radius of the blur that takes off grain
 EMPTY, FULL = 0.2, 0.95  # of the pen's usual darkness: no ink up to there, nothing but ink from there
+PEN_REACH = 25  # pixels at the working size, odd: the pen is as dark as the darkest so near
+UNEVEN = 1.25  # times the darkness around: a pen that is less even than that was pressed lightly
+LIGHTEST = 0.4  # of the pen's usual darkness: a stroke lighter than that is lighter in the drawing, too
 EDGE = 0.4  # of full ink: where the digit is cropped
 
 
@@ -44,9 +47,15 @@ def inked(darkness: Array, digit: Mask) -> Array:
     smooth = scaled(darkness[window] * near, scale, Image.Resampling.BICUBIC)
     smooth = _blurred(smooth, SMOOTH)
     pen = np.average(smooth, weights=scaled(shape.astype(np.float32), scale, Image.Resampling.BILINEAR))
-    ink = np.clip((smooth / pen - EMPTY) / (FULL - EMPTY), 0, 1)
+    ink = np.clip((smooth / np.minimum(pen, _pen_around(smooth, pen)) - EMPTY) / (FULL - EMPTY), 0, 1)
     cropped: Array = ink[extent(ink > EDGE)]
     return cropped
+
+
+def _pen_around(smooth: Array, pen: float) -> Array:
+    """Return how dark the pen is around each pixel, where it was pressed lightly less than elsewhere."""
+    around = filtered(square(np.clip(smooth, 0, 1), PEN_REACH, np.maximum), ImageFilter.BoxBlur(PEN_REACH // 2))
+    return np.maximum(around * UNEVEN, LIGHTEST * pen)
 
 
 def _blurred(values: Array, radius: float) -> Array:

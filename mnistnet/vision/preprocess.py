@@ -1,31 +1,35 @@
 """From a picture file to the image that a network takes, prepared as its data set asks: as digits, or scaled.
 
-How MNIST's makers centred and scaled a digit is known, and `image_file.py` does it again for data sets of such digits.
-Of others it is not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the middle. One that has the
-right size comes through unchanged.
+How MNIST's makers centred and scaled a digit is known, and `reading.py` does it again. Of other data sets it is
+not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the middle. One that has the right size
+comes through unchanged.
 """
 
 import numpy as np
 from PIL import Image
 
 from mnistnet.util.arrays import Array
-from mnistnet.vision.image_file import Reading, line_reading, read_grey, reading
+from mnistnet.vision.image_file import read_grey
 from mnistnet.vision.morphology import as_bytes
+from mnistnet.vision.reading import Reading, reading, undecided
+from mnistnet.vision.segmentation import Judge
 
 DIGITS = "digits"
 
 
-def reading_for(pictures: str, shape: tuple[int, int], content: bytes, name: str, *, line: bool = False) -> Reading:
-    """Return what a network sees in a picture's bytes; prepared as "digits" one of them, or a `line`; else the whole.
+def reading_for(
+    pictures: str, shape: tuple[int, int], content: bytes, name: str, judge: Judge = undecided, *, page: bool = False
+) -> Reading:
+    """Return what a network sees in a picture's bytes: as "digits" one of them, or all of a `page`; else the whole.
 
     Raises ImageError, which calls the file `name`.
     """
     if pictures == DIGITS:
-        return line_reading(content, name) if line else reading(content, name)
+        return reading(content, name, judge, page=page)
     grey = read_grey(content, name)
     bright = light_on_dark(grey)
     height, width = grey.shape
-    return Reading(grey, bright, as_bytes(fitted(bright, shape) * 255).reshape(1, -1), [(0, 0, width, height)])
+    return Reading(grey, bright, as_bytes(fitted(bright, shape) * 255).reshape(1, -1), [(0, 0, width, height)], [0])
 
 
 def light_on_dark(grey: Array) -> Array:

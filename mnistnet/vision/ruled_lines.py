@@ -1,12 +1,27 @@
-"""Ruled and squared paper: finding the lines from edge to edge, and taking them out from under the ink."""
+"""Ruled paper, forms and tables: finding straight lines longer than any digit's, and taking them out from under ink."""
 
 import numpy as np
 
 from mnistnet.util.arrays import Array
-from mnistnet.vision.morphology import Indices, Mask, expanded, opened, pool_factor, pooled, slide
+from mnistnet.vision.morphology import (
+    Indices,
+    Mask,
+    expanded,
+    labelled,
+    opened,
+    pool_factor,
+    pooled,
+    slide,
+)
 
 LINE_LENGTH, LINE_COVER = 50, 0.5  # a ruled line is so many times longer than thick, and so much of it is seen
 MAX_TILT = 0.1  # of a ruled line, rows a column
+TILTS = 21  # that are tried for lines which do not reach the edges
+FRAME_SIDE, FRAME_COVER, FRAME_SIDES = 0.1, 0.8, 3  # of its extent: how near its edge a frame's side runs, how much of
+# it is seen, and how many of the four; a round 0 covers a half of each
+FRAME_LENGTH = 0.75  # of a frame's extent: what is straight for so long is the frame's
+FRAME_INK = 0.6  # of its extent: what has more is no frame but a block
+MIN_FRAME = 16  # pixels a side
 
 
 def without_lines(darkness: Array, threshold: float) -> Array:
@@ -30,6 +45,80 @@ def _without_rows(darkness: Array, mask: Mask) -> Array:
     stick = 2 * round(thickness / 2) + 5
     near = slide(lines, 5, np.logical_or)
     result: Array = np.where(near, opened(darkness, stick), darkness)
+    return result
+
+
+def without_long_lines(darkness: Array, mask: Mask, length: float, thickest: float) -> Array:
+    """Return the darkness without straight lines longer than `length` and no thicker than `thickest`, across and down.
+
+    `mask` is where ink is.
+    """
+    across = _without_runs(darkness, mask, length, thickest)
+    down = _without_runs(darkness.T, mask.T, length, thickest).T
+    return darkness if across is darkness and down.base is darkness else np.minimum(across, down)
+
+
+def without_frames(darkness: Array, mask: Mask) -> Array:
+    """Return the darkness without the lines of boxes, combs and tables: shapes with straight sides where they end."""
+    found = labelled(mask)
+    result = darkness
+    sides = found.boxes[:, 2:] - found.boxes[:, :2]
+    for number in np.flatnonzero((sides >= MIN_FRAME).all(axis=1)):
+        left, top, right, bottom = map(int, found.boxes[number])
+        window = slice(top, bottom), slice(left, right)
+        shape = found.image[window] == number
+        thickness = _frame_thickness(shape)
+        if thickness is None:
+            continue
+        if result is darkness:
+            result = darkness.copy()
+        across = _without_runs(darkness[window], shape, FRAME_LENGTH * shape.shape[1], thickness)
+        down = _without_runs(darkness[window].T, shape.T, FRAME_LENGTH * shape.shape[0], thickness).T
+        result[window] = np.minimum(across, down)
+    return result
+
+
+def _frame_thickness(shape: Mask) -> float | None:
+    """Return how thick a frame's lines are: a shape, cropped, with straight sides along its extent. None for others."""
+    height, width = (max(2, round(FRAME_SIDE * side)) for side in shape.shape)
+    bands = shape[:height], shape[-height:], shape[:, :width].T, shape[:, -width:].T
+    covered = [band for band in bands if band.any(axis=0).mean() >= FRAME_COVER]
+    if len(covered) < FRAME_SIDES or shape.mean() > FRAME_INK:
+        return None
+    return min(float(np.median(band.sum(axis=0)[band.any(axis=0)])) for band in covered)
+
+
+def _without_runs(darkness: Array, mask: Mask, length: float, thickest: float) -> Array:
+    """Take out level lines of at least a length that are no thicker than `thickest`."""
+    factor = max(1, round(thickest / 2))
+    runs = _runs(pooled(mask, factor), max(3, round(length / factor)))
+    if not runs.any():
+        return darkness
+    thin = mask & ~opened(mask, 2 * round(thickest / 2) + 5)
+    lines = expanded(runs, factor, thin.shape) & thin
+    if not lines.any():
+        return darkness
+    thickness = float(np.median(lines.sum(axis=0)[lines.any(axis=0)]))
+    stick = 2 * round(min(thickness, thickest) / 2) + 5
+    near = slide(lines, 5, np.logical_or)
+    result: Array = np.where(near, opened(darkness, stick), darkness)
+    return result
+
+
+def _runs(mask: Mask, length: int) -> Mask:
+    """Return the pixels on level runs of at least a length, tilted by up to MAX_TILT."""
+    height, width = mask.shape
+    rows, columns = np.nonzero(mask)
+    result = np.zeros_like(mask)
+    if length > width or len(rows) < length:
+        return result
+    for tilt in np.linspace(-MAX_TILT, MAX_TILT, TILTS):
+        sheared = (rows - np.rint(tilt * (columns - width / 2)).astype(np.intp)) % height
+        straight = np.zeros_like(mask)
+        straight[sheared, columns] = True
+        reach = slide(straight, 3, np.logical_or).T
+        long = opened(reach, 2 * (length // 2) + 1).T
+        result[rows, columns] |= long[sheared, columns]
     return result
 
 

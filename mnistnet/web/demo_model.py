@@ -8,7 +8,7 @@ from mnistnet.data.datasets import Examples, Store
 from mnistnet.errors import UsageError
 from mnistnet.explain.example_gradient import in_float64
 from mnistnet.inference.classifier import Classifier
-from mnistnet.vision.image_file import SIDE
+from mnistnet.vision.normalize import SIDE
 
 EVAL_IMAGES = 1000  # test images that accuracy on the page is measured on
 

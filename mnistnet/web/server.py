@@ -140,21 +140,23 @@ class Api:
         """Return the forward pass of a picture, and the 28x28 that it comes to."""
         if (message.picture is None) == (message.pixels is None):
             raise UsageError("expected either picture or pixels")
-        pixels = self._seen(message.picture) if message.pixels is None else _image(message.pixels)
-        return {"pixels": pixels.tobytes(), **views.think(self._classifier(message.session), pixels)}
+        pixels, doubtful = (_image(message.pixels), False) if message.picture is None else self._seen(message.picture)
+        thought = views.think(self._classifier(message.session), pixels)
+        return {"pixels": pixels.tobytes(), **thought, "unsure": thought["unsure"] or doubtful}
 
     def _classifier(self, session: str | None) -> Classifier:
         """Return the visitor's own copy, or the original."""
         classifier = self._exhibit.classifier
         return classifier if session is None else classifier.with_network(self._sessions.network(session))
 
-    def _seen(self, picture: bytes | None) -> npt.NDArray[np.uint8]:
+    def _seen(self, picture: bytes) -> tuple[npt.NDArray[np.uint8], bool]:
+        """Return the image that a picture comes to, and whether the picture looks like no digit on paper."""
         # Fewer at a time than there are threads: the others answer whoever has not sent a picture that takes seconds.
         if not self._decoders.acquire(timeout=PATIENCE):
             raise RefusedError(503, "other pictures are being decoded; try again in a moment")
         try:
-            seen: npt.NDArray[np.uint8] = self._exhibit.classifier.prepare(picture or b"", "your picture").pixels[0]
-            return seen
+            seen = self._exhibit.classifier.prepare(picture, "your picture")
+            return seen.pixels[0], seen.doubtful
         finally:
             self._decoders.release()
 

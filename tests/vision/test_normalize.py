@@ -15,8 +15,8 @@ from mnistnet.inference.evaluate import forward
 from mnistnet.nn.network import Network
 from mnistnet.training import loop
 from mnistnet.vision import background, detection, morphology, normalize, ruled_lines
-from mnistnet.vision.image_file import digit_from_bytes
 from mnistnet.vision.morphology import Mask
+from mnistnet.vision.reading import digit_from_bytes
 from tests.pictures import DEGRADATIONS, SEVEN, Digit, likeness, on_paper, on_sheet, png
 
 Grey = npt.NDArray[np.float32]

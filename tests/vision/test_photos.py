@@ -18,8 +18,9 @@ from mnistnet.checkpoint.checkpoint import Checkpoint
 from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
 from mnistnet.inference import ood
+from mnistnet.inference.classifier import Classifier
 from mnistnet.inference.evaluate import forward
-from mnistnet.vision import image_file
+from mnistnet.vision import reading
 from tests.photos import PHOTOS
 from tests.pictures import SEVEN, Digit, inked, on_paper, png, saved
 
@@ -61,7 +62,9 @@ def test_digits_in_photographs_are_read(name: str, width: int, best: Checkpoint,
     random = np.random.default_rng(0)
     some = clear.take(np.array([2, 3, 7]) if width == 480 else np.array([4, 5]))
     photos = [PHOTOS[name](pixels.reshape(28, 28), random) for pixels in some.images]
-    pixels = np.stack([image_file.digit_from_bytes(smaller(photo, width), name) for photo in photos])
+    pixels = np.stack(
+        [reading.digit_from_bytes(smaller(photo, width), name, Classifier.of(best).margin) for photo in photos]
+    )
     assert forward(best.network, pixels).argmax(axis=1).tolist() == some.labels.tolist()
 
 
@@ -119,7 +122,7 @@ def test_a_line_of_digits_is_read_from_left_to_right(light: float, clear: Exampl
     assert result["file"] == "line.png"
     boxes = [digit["box"] for digit in result["digits"]]
     assert [digit["digit"] for digit in result["digits"]] == [2, 0, 3, 6, 8]
-    assert all(set(digit) == {"digit", "confidence", "unsure", "box"} for digit in result["digits"])
+    assert all(set(digit) == {"digit", "confidence", "unsure", "row", "box"} for digit in result["digits"])
     assert all(one[2] <= other[0] for one, other in pairwise(boxes))
     height, width = page.shape
     assert all(0 <= left < right <= width and 0 <= top < bottom <= height for left, top, right, bottom in boxes)
@@ -146,9 +149,9 @@ def test_a_picture_of_several_digits_without_line_gets_a_hint(clear: Examples) -
     Path("line.png").write_bytes(png(row(clear.images[[2, 3]], 24)))
     result = predict("line.png")
     assert result.exit_code == 0
-    assert "line.png: holds more than one digit? --line reads them all" in result.stderr
+    assert "line.png: holds more than one digit? --page reads them all" in result.stderr
     Path("one.png").write_bytes(png(on_paper(SEVEN, 6)))
-    assert "--line" not in predict("one.png").stderr
+    assert "--page" not in predict("one.png").stderr
 
 
 # --- What is no digit -------------------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ def test_most_letters_are_unsure_and_nearly_all_digits_are_not(best: Checkpoint,
     for letter in "EFGHKMNPRWXaehkmrwx":
         sheet = Image.new("L", (120, 120), 255)
         ImageDraw.Draw(sheet).text((60, 60), letter, font=ImageFont.load_default(70), anchor="mm", fill=0)
-        letters.append(image_file.digit_from_bytes(saved(sheet), letter))
+        letters.append(reading.digit_from_bytes(saved(sheet), letter, Classifier.of(best).margin))
     assert ood.unsure(best.network, np.stack(letters), (28, 28), ones[: len(letters)], best.ood_threshold).mean() > 0.6
 
 
@@ -222,7 +225,7 @@ def test_show_has_three_drawings_side_by_side_and_save_input_writes_the_last() -
     assert len(rows) == 28
     with Image.open("seen.png") as seen:
         assert seen.size == (28, 28)
-        assert np.array_equal(np.asarray(seen), image_file.read_digit(Path("seven.png")).reshape(28, 28))
+        assert np.array_equal(np.asarray(seen), reading.read_digit(Path("seven.png")).reshape(28, 28))
 
 
 def test_save_input_takes_one_picture_and_a_png() -> None:

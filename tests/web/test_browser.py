@@ -18,7 +18,7 @@ from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
 from mnistnet.data.datasets import Examples
 from mnistnet.inference.evaluate import evaluate
-from mnistnet.vision.image_file import digit_from_bytes
+from mnistnet.vision.reading import digit_from_bytes
 from mnistnet.web import live_training
 from tests.demo import DIGITS, FLAGS, Served, draw, find_chromium, served
 from tests.golden.demo_picture import PATH, RECORDING, STEPS, WIDTH
