@@ -140,6 +140,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Default | Simard2003 | Ciresan2010 | None,
         Meta(description="distort each image anew in each epoch: a word, or `name` and keys"),
     ] = None
+    drawn_digits: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="digits drawn as strokes, to learn from besides the training images: forms of 0, 1, 4, 7 and 9 "
+            "that many people write and MNIST has few of",
+        ),
+    ] = 0
     early_stopping: Annotated[
         EarlyStopping | None, Meta(description="stop before the last epoch, once nothing is gained any more")
     ] = None
