@@ -93,11 +93,8 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
             f"{places.get(('dropout',), source)}: dropout: expected one number, or a list with one for each of the "
             f"{hidden} hidden layers, found {len(config.dropout)} numbers"
         )
-    classes = DATASETS.get(config.dataset, MNIST).labels  # of a folder of one's own only the sizes are known here
-    fitting = classes == MNIST.labels and (config.layer_sizes[0], config.layer_sizes[-1]) == (
-        MNIST.pixels,
-        len(classes),
-    )
+    labels = DATASETS.get(config.dataset, MNIST).labels  # of a folder of one's own only the sizes are known here
+    fitting = labels == MNIST.labels and config.layer_sizes[0] == MNIST.pixels and config.layer_sizes[-1] == len(labels)
     if config.drawn_digits and not fitting:
         raise ConfigError(
             f"{places.get(('drawn_digits',), source)}: drawn_digits: expected 0, since only images of 28x28 pixels "

@@ -45,10 +45,8 @@ def draw_digits(n: int, random: np.random.Generator) -> Examples:
 def with_drawn(examples: Examples, n: int, random: np.random.Generator) -> Examples:
     """Return examples with `n` drawn ones after them. Raises ConfigError unless they have 28x28 pixels."""
     if examples.shape != (SIDE, SIDE):
-        rows, columns = examples.shape
-        raise ConfigError(
-            f"drawn_digits: expected 0 for images of {rows}x{columns} pixels, since drawn ones have 28x28"
-        )
+        shape = "{}x{}".format(*examples.shape)
+        raise ConfigError(f"drawn_digits: expected 0, since drawn ones have 28x28 pixels and the others {shape}")
     drawn = draw_digits(n, random)
     images, labels = np.concatenate([examples.images, drawn.images]), np.concatenate([examples.labels, drawn.labels])
     return Examples(images, labels, examples.shape)
@@ -62,9 +60,9 @@ def _zeros(n: int, random: np.random.Generator) -> list[Stroke]:
 
 
 def _ones(n: int, random: np.random.Generator) -> list[Stroke]:
-    """A stem, a flag of 15 to 60 % of it at 20 to 65 degrees to it, and under a quarter of them a foot."""
+    """A stem, a flag of 15 to 60 % of it at 20 to 65 degrees to it, and under a third of them a foot."""
     length, angle = random.uniform(0.15, 0.6, n), np.radians(random.uniform(20, 65, n))
-    left, right = random.uniform(0.12, 0.4, (2, n)) * _some(0.25, n, random)
+    left, right = random.uniform(0.12, 0.4, (2, n)) * _some(1 / 3, n, random)
     stem = _curve(0, 0, 1, 0, random.normal(0, 0.03, n))
     flag = _curve(0, 0, length * np.cos(angle), -length * np.sin(angle), random.normal(0, 0.06, n) * length)
     return [stem, flag, _curve(1, -left, 1, right)]
