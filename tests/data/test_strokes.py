@@ -44,13 +44,19 @@ def test_drawn_digits_depend_on_the_seed_alone_and_held_out_images_on_no_drawn_o
     assert len(train) == 60
     assert train.images.tobytes() == again.images.tobytes()
     assert train.images[:30].tobytes() == plain.images.tobytes()
-    assert held_out and same and held_out.images.tobytes() == same.images.tobytes()
+    assert held_out is not None
+    assert same is not None
+    assert held_out.images.tobytes() == same.images.tobytes()
     assert train.images[30:].tobytes() != other.images[30:].tobytes()
 
 
 @pytest.mark.parametrize(
     "changes",
-    [["dataset=fashion_mnist"], ["dataset=./mine", "layer_sizes=[100, 10]"], ["dataset=./mine", "layer_sizes=[784, 3]"]],
+    [
+        ["dataset=fashion_mnist"],
+        ["dataset=./mine", "layer_sizes=[100, 10]"],
+        ["dataset=./mine", "layer_sizes=[784, 3]"],
+    ],
 )
 def test_digits_are_not_drawn_for_other_data(changes: list[str], tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
