@@ -2,7 +2,7 @@
 
 A stroke is a run of points in (row, column), and its ink is what lies within the pen's radius of it, with a soft edge.
 The digit is scaled into 20x20 keeping proportions and laid into 28x28 with its centre of mass in the middle, as
-MNIST's makers did. Nothing is looped over but blocks of digits: a form is drawn for many digits at once.
+MNIST's makers did. Each form is drawn for many digits at once.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Values = npt.NDArray[np.float64] | float
 
 
 def draw_digits(n: int, random: np.random.Generator) -> Examples:
-    """Return `n` drawn digits, as many of each of the FORMS, to the nearest one."""
+    """Return `n` drawn digits of 28x28 pixels, the FORMS in turn."""
     labels = np.resize(np.array(list(FORMS), np.uint8), n)
     images = np.zeros((n, SIDE, SIDE), np.uint8)
     for digit, form in FORMS.items():
