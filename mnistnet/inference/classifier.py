@@ -27,8 +27,8 @@ from mnistnet.vision.preprocess import reading_for
 class Prediction:
     """What a classifier says of one image: a class and its name, and `probabilities` of all classes.
 
-    `unsure`: the image is unlike what the network has learned, or other classes are nearly as likely, as where a 1 and a
-    7 cannot be told apart; so do not rely on the answer.
+    `unsure`: the image is unlike what the network has learned, or another class is likely too, as where a 1 and a 7
+    cannot be told apart; so do not rely on the answer.
     """
 
     digit: int
