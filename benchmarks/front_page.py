@@ -98,6 +98,8 @@ def described(config: Config) -> str:
         words.append("label smoothing")
     if config.augment:
         words.append("distorted images")
+    if config.drawn_digits:
+        words.append("drawn digits")
     return ", ".join(words)
 
 

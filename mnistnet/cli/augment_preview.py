@@ -52,7 +52,8 @@ def command(
 ) -> None:
     """Draw training images, each with nine distorted copies, as a config's `augment` makes them.
 
-    The images are of each class in turn. `--set seed=N` chooses other distortions.
+    The images are of each class in turn; as many of a config's `drawn_digits` follow. `--set seed=N` chooses other
+    distortions.
     """
     if out.suffix.lower() != ".png":
         raise UsageError(f"{out}: expected a file name that ends in .png")
@@ -67,17 +68,22 @@ def command(
     train = store.examples("train")
 
     from mnistnet.data.augment import Augmenter, contact_sheet
+    from mnistnet.data.strokes import with_drawn
     from mnistnet.util.rng import Use, generator
 
     chosen = train.take(of_each_class(train.labels, count))
+    if drawn := min(count, config.drawn_digits):
+        chosen = with_drawn(chosen, drawn, generator(config.seed, Use.STROKES))
     random = generator(config.seed, Use.AUGMENT, epoch=1)
     sheet = contact_sheet(Augmenter(config.augment, store.spec.shape), chosen.images, random, chosen.labels, COPIES)
     _write(sheet, out, zoom)
+    images = len(chosen) - drawn
     if as_json:
         settings = configs.to_mapping(config)["augment"]
-        echo_json({"file": str(out), "images": len(chosen), "copies": COPIES, "augment": settings})
+        echo_json({"file": str(out), "images": images, "drawn": drawn, "copies": COPIES, "augment": settings})
     else:
-        echo(f"{out}: {len(chosen)} training images, and {COPIES} distorted copies beside each")
+        also = f" and {drawn} drawn digits" if drawn else ""
+        echo(f"{out}: {images} training images{also}, and {COPIES} distorted copies beside each")
 
 
 def of_each_class(labels: "npt.NDArray[np.uint8]", count: int) -> "npt.NDArray[np.intp]":

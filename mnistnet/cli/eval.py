@@ -104,7 +104,7 @@ def command(
 
 def same_images(one: "Checkpoint", other: "Checkpoint", part: str) -> bool:
     """Return whether both networks were trained on the same division of the same images, or it does not matter."""
-    keys = ("dataset", "seed", "validation", "train_images")
+    keys = ["dataset", "seed", "validation", "train_images", *(["drawn_digits"] if part == "train" else [])]
     return part == "test" or all(getattr(one.config, key) == getattr(other.config, key) for key in keys)
 
 

@@ -240,8 +240,8 @@ def _as_text(answer: dict[str, Any], top: int, labels: tuple[str, ...]) -> str:
     shares = answer["probabilities"]
     order = sorted(range(len(shares)), key=lambda d: -shares[d])[:top]
     if answer["unsure"]:
-        # A percentage would lend weight to what the network has never seen.
-        return f"unsure, unlike the digits it has learned; perhaps {', or '.join(labels[d] for d in order[:2])}"
+        # A percentage would lend weight to what the network has never seen, or cannot tell apart.
+        return f"unsure; perhaps {', or '.join(labels[d] for d in order[:2])}"
     first, *others = (f"{labels[d]} ({per_cent(shares[d])})" for d in order)
     return first + (f"   then {', '.join(others)}" if others else "")
 

@@ -17,7 +17,7 @@ from mnistnet.config import presets
 from mnistnet.config import yaml as strict_yaml
 from mnistnet.config.messages import choice, explain_invalid, found
 from mnistnet.config.schema import Config as Config  # its keys are there, what is done with a config is here
-from mnistnet.data.registry import DATASETS, DatasetSpec
+from mnistnet.data.registry import DATASETS, MNIST, DatasetSpec
 from mnistnet.errors import ConfigError
 from mnistnet.util.atomic_files import reason
 
@@ -92,6 +92,13 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
         raise ConfigError(
             f"{places.get(('dropout',), source)}: dropout: expected one number, or a list with one for each of the "
             f"{hidden} hidden layers, found {len(config.dropout)} numbers"
+        )
+    labels = DATASETS.get(config.dataset, MNIST).labels  # of a folder of one's own only the sizes are known here
+    fitting = labels == MNIST.labels and config.layer_sizes[0] == MNIST.pixels and config.layer_sizes[-1] == len(labels)
+    if config.drawn_digits and not fitting:
+        raise ConfigError(
+            f"{places.get(('drawn_digits',), source)}: drawn_digits: expected 0, since only images of 28x28 pixels "
+            f"that show the digits 0 to 9 can be joined by drawn ones, found {config.drawn_digits}"
         )
     if config.dataset in DATASETS:
         check_layer_sizes(config, DATASETS[config.dataset], places.get(("layer_sizes",), source))

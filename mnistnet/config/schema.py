@@ -171,6 +171,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Default | Simard2003 | Ciresan2010 | None,
         Meta(description="distort each image in each epoch: a name, or a mapping with `name` and its settings"),
     ] = None
+    drawn_digits: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="digits drawn as strokes, to learn from besides the training images: forms of 0, 1, 4, 7 and 9 "
+            "that many people write and MNIST has few of",
+        ),
+    ] = 0
     early_stopping: Annotated[
         EarlyStopping | None, Meta(description="stop early, when the validation loss no longer improves")
     ] = None

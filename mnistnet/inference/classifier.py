@@ -28,7 +28,8 @@ from mnistnet.vision.reading import Reading
 class Prediction:
     """What a classifier says of one image: a class and its name, and `probabilities` of all classes.
 
-    `unsure`: the image is unlike what the network has learned, or no class is likely, so do not rely on the answer.
+    `unsure`: the image is unlike what the network has learned, or another class is likely too, as where a 1 and a 7
+    cannot be told apart; so do not rely on the answer.
     """
 
     digit: int

@@ -7,6 +7,7 @@ import numpy as np
 
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples, split
+from mnistnet.data.strokes import with_drawn
 from mnistnet.errors import ConfigError, DivergedError
 from mnistnet.nn.network import Network
 from mnistnet.nn.optimizers import OPTIMIZERS, Optimizer
@@ -118,9 +119,15 @@ def batch_size(config: Config, examples: int) -> int:
 
 
 def split_for(config: Config, examples: Examples) -> tuple[Examples, Examples | None]:
-    """Divide the training files as a config says: the images to train on, and those held out. Raises ConfigError."""
+    """Divide the training files as a config says: the images to train on, and those held out. Raises ConfigError.
+
+    Drawn digits stand after the images to train on.
+    """
     limit = None if config.train_images == "all" else config.train_images
-    return split(examples, config.validation, limit, config.seed)
+    train, validation = split(examples, config.validation, limit, config.seed)
+    if config.drawn_digits:
+        train = with_drawn(train, config.drawn_digits, generator(config.seed, Use.STROKES))
+    return train, validation
 
 
 def blas_description() -> str:

@@ -27,12 +27,6 @@ class Draw(Message):
     index: Small | None = None
 
 
-class See(Message):
-    """What does the network see in a picture file?"""
-
-    picture: bytes
-
-
 class Think(Message):
     """What does the network make of a picture file, or of a 28x28 image?"""
 

@@ -1,9 +1,11 @@
 """The networks that come with the package: there at once, as good as promised, and told apart from files."""
 
 import json
+from math import cos, sin
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 
 from mnistnet import pretrained
 from mnistnet.checkpoint import checkpoint
@@ -44,6 +46,30 @@ def test_a_picture_is_read_right_after_installation(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert json.loads(result.stdout)["digit"] == 2
     assert result.stderr == "using best, which comes with the package\n"
+
+
+FOREIGN: dict[str, list[list[tuple[float, float]]]] = {
+    "1 with a short flag": [[(170, 120), (200, 90), (200, 300)]],
+    "1 with a flag": [[(125, 150), (200, 90), (200, 300)]],
+    "1 with a long flag": [[(110, 190), (200, 90), (190, 300)]],
+    "1 with a flag and a foot": [[(140, 150), (200, 90), (200, 300)], [(150, 300), (250, 300)]],
+    "7 with a bar": [[(110, 100), (220, 95), (160, 300)], [(130, 195), (240, 190)]],
+    "7 without": [[(110, 100), (220, 95), (160, 300)]],
+    "4 small and closed": [[(200, 300), (200, 90), (130, 165), (200, 180)]],
+    "0 with a slash": [[(200 + 60 * cos(t / 5), 195 + 105 * sin(t / 5)) for t in range(33)], [(140, 280), (260, 110)]],
+}
+"""Strokes of digits as much of the world writes them, which are few in MNIST."""
+
+
+def test_digits_as_much_of_the_world_writes_them_are_read(tmp_path: Path) -> None:
+    for name, strokes in FOREIGN.items():
+        page = Image.new("L", (400, 400), 240)
+        for stroke in strokes:
+            ImageDraw.Draw(page).line(stroke, fill=30, width=18, joint="curve")
+        page.save(tmp_path / f"{name}.png")
+    result = run("predict", *(f"{name}.png" for name in FOREIGN), "--json")
+    read = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {each["file"]: each["digit"] for each in read} == {f"{name}.png": int(name[0]) for name in FOREIGN}
 
 
 def test_a_word_names_the_shipped_network_and_a_path_the_file(tmp_path: Path, mnist_dir: Path) -> None:

@@ -175,6 +175,7 @@ def test_a_run_with_averaging_keeps_scores_and_resumes_the_averaged_network(mnis
         ["augment=default"],
         ["augment=simard2003"],
         ["augment=ciresan2010"],
+        ["drawn_digits=50"],
     ],
     ids=lambda options: options[0],
 )

@@ -250,9 +250,9 @@ function showAnswer() {
   const order = [...thought.probabilities.keys()].sort((a, b) => thought.probabilities[b] - thought.probabilities[a]);
   const answer = [el("b", {}, nameOf(thought.digit)), ` ${percent(thought.confidence)}`];
   if (thought.unsure) {
-    // A percentage would lend weight to what the network has never seen.
+    // A percentage would lend weight to what the network has never seen, or cannot tell apart.
     const perhaps = order.slice(0, 2).map((d) => nameOf(d)).join(", or ");
-    return $("answer").replaceChildren("Unsure: unlike what it has learned; perhaps ", el("b", {}, perhaps));
+    return $("answer").replaceChildren("Unsure; perhaps ", el("b", {}, perhaps));
   }
   $("answer").replaceChildren("It reads ", ...answer, thought.calibrated ? "" : el("span", { class: "quiet" }, " (not calibrated)"));
 }
