@@ -216,7 +216,7 @@ def test_pictures_can_be_scaled_if_the_config_says_so_and_the_checkpoint_remembe
     assert not trained.reads_digits
     assert not mnistnet.load("run").reads_digits
     refused = run("predict", "x.png", "--line", "--checkpoint", "run")
-    assert (refused.exit_code, "--line reads digits" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "--page reads digits" in refused.stderr) == (2, True)
     named = mnistnet.train(
         pictures="scale", epochs=0, layer_sizes=[784, 4, 10], data_dir=Path(datasets.CHECKOUT) / "data"
     )

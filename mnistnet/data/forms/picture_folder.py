@@ -40,7 +40,10 @@ from mnistnet.vision.morphology import as_bytes
 from mnistnet.vision.preprocess import fitted, light_on_dark, reading_for
 
 TABLE = "labels.csv"
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".tif", ".tiff")
+ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif"),
+)
 MAX_PICTURES = 1_000_000
 MAX_TABLE = 1 << 28  # bytes
 AT_ONCE = 128  # pictures that a process is given
