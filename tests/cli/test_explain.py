@@ -182,7 +182,7 @@ def test_every_key_of_the_json_is_documented(network: Path) -> None:
         (["--index", "0", "--neuron", "4:0"], 2, "layer 4: expected 1 to 3"),
         (["--index", "0", "--neuron", "two"], 2, "--neuron two: expected the number of an output neuron such as 3"),
         (["none.png"], 1, "none.png: cannot be read: no such file"),
-        (["tiny.png"], 1, "tiny.png: expected at least 8x8 pixels, found 5x5"),
+        (["tiny.png"], 1, "tiny.png: expected at least 3x8 pixels, found 5x5"),
     ],
 )
 def test_a_mistake_is_one_line_and_an_exit_code(network: Path, arguments: list[str], code: int, words: str) -> None:

@@ -175,7 +175,7 @@ def test_predict_needs_no_data_and_names_the_class(trained: Path, bars: Path) ->
     assert result.stdout.startswith("bar.png: right (")
     assert "what the network sees" in result.stdout.splitlines()[1]
     refused = run("predict", "bar.png", "--checkpoint", trained, "--line")
-    assert (refused.exit_code, "--line reads digits" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "--page reads digits" in refused.stderr) == (2, True)
 
 
 def test_a_checkpoint_says_what_it_has_learned_from(trained: Path, bars: Path) -> None:
