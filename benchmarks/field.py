@@ -101,6 +101,7 @@ def main() -> None:
     results["errors"].pop("right", None)
     results["doubt"] = doubt_curve(classifier, pictures)
     if options.ablate:
+        results["ablated"] = results["readers"]["predict"]
         results["ablation"] = {name: score(pictures, answers) for name, answers in ablated(classifier, pictures)}
     print(table(results))
     print("\n" + json.dumps({name: results[name] for name in ("writers", "errors", "doubt")}, indent=2))
@@ -354,7 +355,10 @@ def table(results: dict[str, Any]) -> str:
     kinds = sorted(results["readers"]["predict"], key=lambda kind: (kind.startswith("drawn"), kind != "single", kind))
     lines = [f"| | {' | '.join(kinds)} | right but unsure | wrong but sure |", "| --- |" + " --- |" * (len(kinds) + 2)]
     rows = list(results["readers"].items())
-    rows += [(f"predict without {name}", counts) for name, counts in results.get("ablation", {}).items()]
+    if "ablation" in results:
+        # The ablation may be of another network than the first row.
+        rows.append(("predict in full, as below", results["ablated"]))
+    rows += [(f"... without {name}", counts) for name, counts in results.get("ablation", {}).items()]
     for name, counts in rows:
         cells = [f"{counts[kind][0]} of {counts[kind][1]}" for kind in kinds]
         doubts = [str(sum(count[place] for count in counts.values())) for place in (2, 3)]

@@ -148,8 +148,9 @@ class _Segmenter:
         best = max(drawn, key=lambda digit: digit.score)
         likely = [digit for digit in drawn if digit.score > 0 and best.score < digit.score + SURER]
         best = max(likely, key=_size, default=best)
-        others = [group for group in groups if 0.6 * seed.height < group.height < 1.7 * seed.height]
-        return best, max(1, len(others))
+        alike = [self._box(group) for group in groups if 0.6 * seed.height < group.height < 1.7 * seed.height]
+        others = [box for box in alike if not _inside(box, best.box)]
+        return best, 1 + len(others)
 
     def _pieces(self, least: float) -> list[Piece]:
         boxes = self._labels.boxes
@@ -283,6 +284,12 @@ class _Segmenter:
         left, top, right, bottom = (self._factor * end for end in (piece.left, piece.top, piece.right, piece.bottom))
         height, width = self._sheet.mask.shape
         return left, top, min(right, width), min(bottom, height)
+
+
+def _inside(box: Box, other: Box) -> bool:
+    """Whether the middle of a box is in another."""
+    across, down = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return other[0] <= across <= other[2] and other[1] <= down <= other[3]
 
 
 def _size(digit: Digit) -> int:

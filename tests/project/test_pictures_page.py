@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from benchmarks import pictures
+from benchmarks import field, pictures
 from tests.photos import PHOTOS
 from tests.pictures import DEGRADATIONS
 
@@ -26,3 +26,12 @@ def test_pictures_are_read_as_well_as_promised() -> None:
     clean = RESULTS["themselves"] / RESULTS["about"]["count"]
     assert min(RIGHT[name] for name in DEGRADATIONS) >= clean - 0.05
     assert min(RIGHT[name] for name in PHOTOS) >= 0.85
+
+
+def test_the_page_shows_the_counts_of_the_field() -> None:
+    results = json.loads(field.RESULTS.read_text(encoding="utf-8"))
+    assert field.table(results) in field.PAGE.read_text(encoding="utf-8")
+    assert results["ablation"].keys() == field.ABLATIONS.keys()
+    right, total = results["readers"]["predict"]["single"][:2]
+    assert right > results["readers"]["Otsu, crop, 20x20, centre of mass"]["single"][0]
+    assert right >= 0.97 * total

@@ -180,7 +180,7 @@ def test_what_is_unsure_is_said_without_a_percentage() -> None:
 
 
 def test_without_a_threshold_only_low_confidence_is_unsure(best: Checkpoint, clear: Examples) -> None:
-    shares = np.array([0.4, 0.6])
+    shares = np.array([0.7, 0.8])
     assert ood.unsure(best.network, clear.images[:2], (28, 28), shares, None).tolist() == [True, False]
 
 
