@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mnistnet import pretrained
 from mnistnet.web.server import HEADERS
 from tests.pictures import SEVEN, enlarged, png
 
 PIXELS = base64.b64encode(SEVEN.tobytes()).decode()
 PICTURE = base64.b64encode(png(255 - enlarged(SEVEN, 4))).decode()
+CHECKPOINT = base64.b64encode(pretrained.path("3blue1brown").read_bytes()).decode()
 EXAMPLE = {"pixels": PIXELS, "label": 4}
 BEGIN = {
     "hidden": [8],
@@ -27,6 +29,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     "draw": [{}, {"index": 9_999}],
     "think": [{"pixels": PIXELS}, {"picture": PICTURE}, {"pixels": PIXELS, "session": None}],
     "wish": [EXAMPLE, {**EXAMPLE, "neuron": [1, 15]}],
+    "average": [EXAMPLE],
     "judge": [EXAMPLE],
     "learn": [
         {**EXAMPLE, "rate": 1},
@@ -36,6 +39,10 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     "forget": [{"session": "a"}],
     "begin": [BEGIN, {**BEGIN, "loss": "quadratic", "batch_size": "all", "wrong_labels": 0.1}],
     "advance": [{"training": "a", "milliseconds": 25, "pixels": PIXELS}],
+    "race": [{**{key: value for key, value in BEGIN.items() if key != "batch_size"}, "batch_sizes": [10, "all"]}],
+    "together": [{"training": "a", "milliseconds": 25}],
+    "survey": [{"training": "a"}],
+    "load": [{"checkpoint": CHECKPOINT, "name": "a.npz"}],
     "adopt": [{"training": "a"}],
     "save": [{"training": "a"}],
     "leave": [{"training": "a"}],
@@ -44,7 +51,10 @@ GOOD: dict[str, list[dict[str, Any]]] = {
 NAMES = tuple(GOOD)
 SILENCE = 0  # in place of a status: the server hung up without a word
 MESSAGE = frozenset({200, 400, 410, 422})
-NULL = {"nudges", "slopes", "activation_nudges", "activations", "train_accuracy", "reading", "silent"}
+NULL = {
+    *("nudges", "slopes", "activation_nudges", "activations", "weight_nudges"),
+    *("train_accuracy", "reading", "silent", "stuck"),
+}
 """Keys of answers that may be null; anywhere else a null is a number that was not finite."""
 
 

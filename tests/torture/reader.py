@@ -29,8 +29,8 @@ from mnistnet.errors import DataError
 from tests.golden.make import golden
 from tests.pictures import SEVEN, png
 
-MEGABYTES, SECONDS = 300, 5.0
-SEVERAL = "holds more than one digit? --line reads them all"  # what `predict` adds to an answer it doubts
+MEGABYTES, SECONDS = 300, 9.0
+SEVERAL = "holds more than one digit? --page reads them all"  # what `predict` adds to an answer it doubts
 ERROR = re.compile(r"mnistnet: error: [^\x00-\x1f\x7f]+\n")
 
 
