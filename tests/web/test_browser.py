@@ -705,6 +705,20 @@ def test_three_trainings_side_by_side_walk_their_own_ways(visit: OpenPage) -> No
     )
 
 
+def test_what_is_pressed_while_it_plays_waits_its_turn(visit: OpenPage) -> None:
+    page = visit()
+    page.click("#view-learn")
+    for button in ("play", "play", "play", "step", "epoch"):
+        page.click(f"#learn-{button}")
+    expect(page.locator("#learn-play")).to_have_text("Play")
+    expect(page.locator("#learn-where")).to_contain_text(re.compile(r"epoch [1-9]\d*\.00,"))
+    epochs = float(page.locator("#learn-where").inner_text().partition("epoch ")[2].partition(",")[0])
+    page.click("#learn-step")
+    expect(page.locator("#learn-where")).to_contain_text(f"Step {580 * round(epochs) + 1:,},")
+    page.wait_for_timeout(200)  # nothing else goes on
+    expect(page.locator("#learn-where")).to_contain_text(f"Step {580 * round(epochs) + 1:,},")
+
+
 def test_two_visitors_train_two_networks(visit: OpenPage) -> None:
     pages = [visit(), visit()]
     for page, hidden in zip(pages, ("20", "8, 8"), strict=True):

@@ -80,26 +80,35 @@ export async function ask(name, body = {}) {
 
 /** Let a button play and pause: it asks for `go` again and again. Returns what pauses it. */
 export function player(button, go) {
-  let playing = false;
+  let playing = null; // names the loop, so that one which was paused ends even if another has begun
   const pause = () => {
-    playing = false;
+    playing = null;
     button.textContent = "Play";
   };
   button.addEventListener("click", withMessage(async () => {
     if (playing) return pause();
-    playing = true;
+    const mine = playing = {};
     button.textContent = "Pause";
     try {
-      while (playing) {
+      while (playing === mine) {
         await go();
         await new Promise(requestAnimationFrame);
       }
     } catch (error) {
-      pause();
+      if (playing === mine) pause();
       throw error;
     }
   }));
   return pause;
+}
+/** Let calls of a function wait for one another. */
+export function inTurn(call) {
+  let last = Promise.resolve();
+  return (...args) => {
+    const mine = last.catch(() => {}).then(() => call(...args));
+    last = mine;
+    return mine;
+  };
 }
 
 let hideTimer = 0;

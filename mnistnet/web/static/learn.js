@@ -1,7 +1,7 @@
 // Learn: a training from random weights, taken step by step by the server and drawn here after every answer.
 
 import { drawCurves, thinned } from "./curves.js";
-import { $, PIXELS, SIDE, ask, el, fromBase64, paintSigned, percent, player, short, svg, toBase64, withMessage } from "./helpers.js";
+import { $, PIXELS, SIDE, ask, el, fromBase64, paintSigned, inTurn, percent, player, short, svg, toBase64, withMessage } from "./helpers.js";
 import { switchTo } from "./network.js";
 import { prepareRace, stopRace } from "./race.js";
 import { nameOf, state } from "./state.js";
@@ -22,7 +22,7 @@ const TWISTS = {
 const MOMENT = 25; // milliseconds of training between two pictures
 
 // costs: [step, seconds, cost]; accuracies: [step, seconds, training, held out]
-const run = { training: null, beginning: null, busy: false, report: null, costs: [], accuracies: [] };
+const run = { training: null, report: null, costs: [], accuracies: [] };
 let pause = () => {};
 
 const rate = () => Number($("learn-learning_rate").value) * ($("learn-twist").value === "fast" ? 100 : 1);
@@ -41,44 +41,30 @@ export function settings() {
   };
 }
 
-/** Begin anew, from the first weights; once what is being begun has begun. */
-function begin() {
-  const mine = (run.beginning ?? Promise.resolve()).catch(() => {}).then(beginNow);
-  run.beginning = mine;
-  return mine.finally(() => { if (run.beginning === mine) run.beginning = null; });
-}
-async function beginNow() {
+/** Begin anew, from the first weights. */
+async function begin() {
   if (run.training) ask("leave", { training: run.training }).catch(() => {});
   Object.assign(run, { training: null, report: null, costs: [], accuracies: [] });
   const begun = await ask("begin", settings());
   run.training = begun.training;
   take(begun);
 }
-async function begun() {
-  if (run.beginning) await run.beginning;
-  if (!run.training) await begin();
-}
+const turn = inTurn((act) => act()); // what changes the training waits for what changes it already
 function startOver() {
   pause();
-  return begin();
+  return turn(begin);
 }
 
 /** Let the training go on, by `steps` or for `milliseconds`, and draw what it has come to. */
-export async function advance(more) {
-  if (run.busy) return;
-  run.busy = true;
-  try {
-    await begun();
-    take(await ask("advance", { training: run.training, learning_rate: rate(), pixels: state.pixels, ...more }));
-  } finally {
-    run.busy = false;
-  }
-}
+export const advance = (more) => turn(async () => {
+  if (!run.training) await begin();
+  take(await ask("advance", { training: run.training, learning_rate: rate(), pixels: state.pixels, ...more }));
+});
 const oneStep = () => advance({ steps: 1, milliseconds: 1000 });
 /** To the end of the epoch, drawn on the way. */
 async function oneEpoch() {
   pause();
-  await begun();
+  await turn(async () => { if (!run.training) await begin(); });
   const whole = Math.floor(run.report.epoch) + 1;
   do {
     const left = Math.round((whole - run.report.epoch) * run.report.steps_an_epoch);

@@ -1,7 +1,7 @@
 // The drunk man and the careful man: trainings side by side from the same first weights, and the paths they take.
 
 import { drawCurves, thinned } from "./curves.js";
-import { $, ask, el, percent, player, short, svg, withMessage } from "./helpers.js";
+import { $, ask, el, inTurn, percent, player, short, svg, withMessage } from "./helpers.js";
 import { settings } from "./learn.js";
 
 const MOMENT = 100; // milliseconds of training between two pictures
@@ -9,7 +9,7 @@ const BETWEEN = 1500; // milliseconds between two looks at the paths, which take
 const KINDS = ["first", "second", "third"];
 const WIDTH = 500, HEIGHT = 400, SMALL = 220; // of the drawings
 
-const run = { training: null, busy: false, looked: 0, costs: [] };
+const run = { training: null, looked: 0, costs: [] };
 let pause = () => {};
 
 const count = (value) => Math.round(value).toLocaleString("en");
@@ -30,16 +30,11 @@ async function begin() {
 }
 const rate = () => Number($("race-rate").value);
 
-async function advance() {
-  if (run.busy) return;
-  run.busy = true;
-  try {
-    if (!run.training) await begin();
-    take((await ask("together", { training: run.training, milliseconds: MOMENT, learning_rate: rate() })).trainings);
-    if (performance.now() - run.looked > BETWEEN) await look();
-  } finally {
-    run.busy = false;
-  }
+const turn = inTurn((act) => act());
+async function goOn() {
+  if (!run.training) await begin();
+  take((await ask("together", { training: run.training, milliseconds: MOMENT, learning_rate: rate() })).trainings);
+  if (performance.now() - run.looked > BETWEEN) await look();
 }
 /** Draw the paths, and some steps one by one. */
 async function look() {
@@ -116,7 +111,11 @@ function drawStretches({ stretches, trainings }) {
 }
 
 export function prepareRace() {
-  pause = player($("race-play"), advance);
-  $("race-over").addEventListener("click", withMessage(async () => { pause(); await begin(); }));
-  $("race-sizes").addEventListener("change", withMessage(async () => { pause(); await begin(); }));
+  pause = player($("race-play"), () => turn(goOn));
+  const startOver = withMessage(() => {
+    pause();
+    return turn(begin);
+  });
+  $("race-over").addEventListener("click", startOver);
+  $("race-sizes").addEventListener("change", startOver);
 }
