@@ -193,15 +193,14 @@ def test_the_command_draws_the_figure_and_tells_the_story_all_the_same(tmp_path:
 
 def test_the_same_explanation_gives_the_same_bytes(tmp_path: Path) -> None:
     subject, explanation = told(content())
-    for name in ("a.png", "b.png", "c.svg", "d.svg", "e.pdf", "f.pdf"):
+    for name in ("a.svg", "b.svg", "c.pdf", "d.pdf"):
         draw_explanation(subject, explanation, tmp_path / name)
     contents = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
-    assert [content[:5] for content in contents[::2]] == [b"\x89PNG\r", b"<?xml", b"%PDF-"]
+    assert [content[:5] for content in contents[::2]] == [b"<?xml", b"%PDF-"]
     assert contents[::2] == contents[1::2]
 
 
-@pytest.mark.parametrize("size", [A4, SLIDE])
-@pytest.mark.parametrize("name", ["the video's", "deep, tanh"])
+@pytest.mark.parametrize(("name", "size"), [("the video's", A4), ("deep, tanh", SLIDE)])
 def test_sheets_have_their_size_and_every_sentence_of_the_tall_page_once(name: str, size: tuple[float, float]) -> None:
     subject, explanation, _, texts, _ = drawn(name)
     found: list[str] = []
