@@ -111,12 +111,7 @@ def command(
             read = classifier.prepare(content, shown, page=page)
         except ImageError as error:
             failed = True
-            if as_json:
-                echo_json({"file": name, "error": str(error)})
-            elif as_csv:
-                _csv_line(name, *[""] * 8, error)
-            else:
-                echo(f"mnistnet: error: {error}", err=True)
+            _print_error(name, error, as_csv, as_json)
             continue
         answers = _answers(classifier, read)
         if as_json:
@@ -151,14 +146,18 @@ def _print_table(classifier: "Classifier", name: str, top: int, as_csv: bool, as
             else:
                 echo(f"{name}[{index}]: {_as_text(answer, top, classifier.labels)}")
     except (DataError, ImageError) as error:
-        if as_json:
-            echo_json({"file": name, "error": str(error)})
-        elif as_csv:
-            _csv_line(name, *[""] * 8, error)
-        else:
-            echo(f"mnistnet: error: {error}", err=True)
+        _print_error(name, error, as_csv, as_json)
         return False
     return True
+
+
+def _print_error(name: str, error: Exception, as_csv: bool, as_json: bool) -> None:
+    if as_json:
+        echo_json({"file": name, "error": str(error)})
+    elif as_csv:
+        _csv_line(name, *[""] * 8, error)
+    else:
+        echo(f"mnistnet: error: {error}", err=True)
 
 
 def _content(name: str) -> bytes:
