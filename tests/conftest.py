@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("PYTHONWARNINGS", "error")
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("COLUMNS", "80")
+        patch.setattr(sys, "argv", ["pytest", *sys.argv[1:]])  # else `python -m pytest` looks like `python -m mnistnet`
         yield
 
 
