@@ -2,8 +2,8 @@
 
 import os
 import signal
-import sys
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
