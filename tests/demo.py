@@ -77,10 +77,10 @@ class Served:
     url: str
     process: "subprocess.Popen[str]"
 
-    def post(self, name: str, **message: Any) -> Any:
+    def post(self, call: str, /, **message: Any) -> Any:
         """Return the answer to a message; one that is refused raises HTTPError."""
         request = urllib.request.Request(
-            f"{self.url}api/{name}", json.dumps(message).encode(), {"Content-Type": "application/json"}
+            f"{self.url}api/{call}", json.dumps(message).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
