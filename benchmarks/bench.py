@@ -24,12 +24,13 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.machine import about, cores
+from benchmarks.machine import about
 from benchmarks.peers import PEERS, missing_module, why_not
 from benchmarks.quiet import CALM, wait_for_calm
 from benchmarks.workers import Epoch, Worker, alone, weights_after
 from benchmarks.workloads import WORKLOADS, Workload
 from mnistnet.util.arrays import Array
+from mnistnet.util.system import processors
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 OURS = "mnistnet"
@@ -99,9 +100,9 @@ def run(workload: Workload, peers: list[str], epochs: int | None, images: int, p
     differences = _differences(workload, peers)
     wanted = dict.fromkeys(peers, EPOCHS[workload.name]) | {"textbook": TEXTBOOK_EPOCHS}
     measured = {peer: Measured(epochs or wanted[peer]) for peer in peers}
-    products: dict[int, list[float]] = {threads: [] for threads in {1, cores()}}
+    products: dict[int, list[float]] = {threads: [] for threads in {1, processors()}}
     with ExitStack() as stack:
-        workers = {p: stack.enter_context(closing(Worker(p, workload.name, images, cores()))) for p in peers}
+        workers = {p: stack.enter_context(closing(Worker(p, workload.name, images, processors()))) for p in peers}
         while waiting := [peer for peer in peers if not measured[peer].done]:
             for peer in waiting:
                 wait_for_calm(patience, REST)
@@ -123,7 +124,7 @@ def _differences(workload: Workload, peers: list[str]) -> dict[str, float]:
     weights: dict[str, list[Array]] = {}
     for peer in peers:
         click.echo(f"{workload.name}: {STEPS} steps in float64 of {peer}", err=True)
-        weights[peer] = alone(weights_after, peer, workload.name, STEPS, cores())
+        weights[peer] = alone(weights_after, peer, workload.name, STEPS, processors())
     return {peer: difference(weights[OURS], theirs) for peer, theirs in weights.items()}
 
 

@@ -21,12 +21,13 @@ from typing import Any, Literal, NamedTuple
 import click
 
 from benchmarks.frameworks import Bytes, Torch
-from benchmarks.machine import about, cores
+from benchmarks.machine import about
 from benchmarks.peers import Mnistnet
 from benchmarks.quiet import CALM, Watch, wait_for_calm
 from benchmarks.workers import alone, peak_megabytes
 from benchmarks.workloads import WORKLOADS, Workload, images_and_labels, order_of
 from mnistnet.training.data_loader import SUPERBATCH
+from mnistnet.util.system import processors
 
 CURVES = Path(__file__).resolve().parent / "curves.json"
 IMAGES = 60_000
@@ -48,11 +49,11 @@ def points() -> Iterator[Point]:
     """Yield the points of all curves."""
     for width in WIDTHS:
         work = Workload(f"width {width}", (784, width, 10), "relu", "cross_entropy", "adam", 0.001, 128)
-        yield Point("width", width, work, cores())
+        yield Point("width", width, work, processors())
     for batch in BATCHES:
         work = Workload(f"batch {batch}", (784, 128, 10), "relu", "cross_entropy", "sgd", 0.01, batch)
-        yield Point("batch", batch, work, cores())
-    for threads in range(1, cores() + 1):
+        yield Point("batch", batch, work, processors())
+    for threads in range(1, processors() + 1):
         yield Point("threads", threads, WORKLOADS["wide"], threads)
 
 

@@ -12,14 +12,10 @@ from typing import Any
 from benchmarks.workloads import SEED
 from mnistnet import __version__
 from mnistnet.training.state import blas_description
+from mnistnet.util.system import processors
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("numpy", "torch", "jax", "jaxlib", "scikit-learn", "scipy")
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def about(images: int) -> dict[str, Any]:
@@ -27,14 +23,14 @@ def about(images: int) -> dict[str, Any]:
     return {
         "commit": _commit(),
         "machine": _processor(),
-        "cores": cores(),
+        "cores": processors(),
         "caches": _caches(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "versions": {"mnistnet": __version__, **{name: _version(name) for name in PACKAGES}},
         "blas": blas_description(),
-        "threads": cores(),
+        "threads": processors(),
         "seed": SEED,
         "images": images,
     }

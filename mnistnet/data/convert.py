@@ -9,11 +9,10 @@ import numpy as np
 
 from mnistnet.data import idx
 from mnistnet.data.datasets import Examples, Store
+from mnistnet.data.own_data import CLASSES
 from mnistnet.data.registry import NAMES
 from mnistnet.errors import DataError
 from mnistnet.util.atomic_files import reason
-
-CLASSES = "classes.txt"
 
 
 def convert(store: Store, folder: Path, *, renumber: bool = False) -> Path:

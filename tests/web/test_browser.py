@@ -22,9 +22,8 @@ from mnistnet.vision.reading import digit_from_bytes
 from mnistnet.web import live_training
 from tests.demo import DIGITS, FLAGS, Served, draw, find_chromium, served
 from tests.golden.demo_picture import PATH, RECORDING, STEPS, WIDTH
+from tests.golden.screens import SIZES
 from tests.pictures import enlarged, png
-
-SIZES = {"phone": (390, 844), "laptop": (1280, 720), "desktop": (1440, 900), "projector": (1920, 1080)}
 
 expect.set_options(timeout=20_000)  # a busy machine takes time; what is there at once is not waited for
 

@@ -101,14 +101,10 @@ export function player(button, go) {
   }));
   return pause;
 }
-/** Let calls of a function wait for one another. */
-export function inTurn(call) {
+/** Return what lets acts wait for one another: each begins when the one before has ended, well or not. */
+export function queue() {
   let last = Promise.resolve();
-  return (...args) => {
-    const mine = last.catch(() => {}).then(() => call(...args));
-    last = mine;
-    return mine;
-  };
+  return (act) => (last = last.catch(() => {}).then(act));
 }
 
 let hideTimer = 0;

@@ -1,7 +1,7 @@
 // Learn: a training from random weights, taken step by step by the server and drawn here after every answer.
 
 import { drawCurves, thinned } from "./curves.js";
-import { $, PIXELS, SIDE, ask, el, fromBase64, paintSigned, inTurn, percent, player, short, svg, toBase64, withMessage } from "./helpers.js";
+import { $, PIXELS, SIDE, ask, el, fromBase64, paintSigned, percent, player, queue, short, svg, toBase64, withMessage } from "./helpers.js";
 import { switchTo } from "./network.js";
 import { prepareRace, stopRace } from "./race.js";
 import { nameOf, state } from "./state.js";
@@ -49,7 +49,7 @@ async function begin() {
   run.training = begun.training;
   take(begun);
 }
-const turn = inTurn((act) => act()); // what changes the training waits for what changes it already
+const turn = queue(); // what changes the training waits for what changes it already
 function startOver() {
   pause();
   return turn(begin);

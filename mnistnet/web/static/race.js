@@ -1,7 +1,7 @@
 // The drunk man and the careful man: trainings side by side from the same first weights, and the paths they take.
 
 import { drawCurves, thinned } from "./curves.js";
-import { $, ask, el, inTurn, percent, player, short, svg, withMessage } from "./helpers.js";
+import { $, ask, el, percent, player, queue, short, svg, withMessage } from "./helpers.js";
 import { settings } from "./learn.js";
 
 const MOMENT = 100; // milliseconds of training between two pictures
@@ -30,7 +30,7 @@ async function begin() {
 }
 const rate = () => Number($("race-rate").value);
 
-const turn = inTurn((act) => act());
+const turn = queue();
 async function goOn() {
   if (!run.training) await begin();
   take((await ask("together", { training: run.training, milliseconds: MOMENT, learning_rate: rate() })).trainings);
