@@ -52,8 +52,8 @@ def command(
 ) -> None:
     """Draw training images, each with nine distorted copies, as a config's `augment` makes them.
 
-    The images are of each class in turn; as many of a config's `drawn_digits` follow. `--set seed=N` chooses other
-    distortions.
+    The images are of each class in turn; as many of a config's `drawn_digits` and of its `non_digits` follow.
+    `--set seed=N` chooses other distortions.
     """
     if out.suffix.lower() != ".png":
         raise UsageError(f"{out}: expected a file name that ends in .png")
@@ -68,22 +68,35 @@ def command(
     train = store.examples("train")
 
     from mnistnet.data.augment import Augmenter, contact_sheet
-    from mnistnet.data.strokes import with_drawn
+    from mnistnet.data.drawn_digits import with_drawn
+    from mnistnet.data.non_digits import with_non_digits
     from mnistnet.util.rng import Use, generator
 
     chosen = train.take(of_each_class(train.labels, count))
     if drawn := min(count, config.drawn_digits):
         chosen = with_drawn(chosen, drawn, generator(config.seed, Use.STROKES))
+    if others := min(count, config.non_digits):
+        chosen = with_non_digits(chosen, others, generator(config.seed, Use.NON_DIGITS), config.layer_sizes[-1])
     random = generator(config.seed, Use.AUGMENT, epoch=1)
     sheet = contact_sheet(Augmenter(config.augment, store.spec.shape), chosen.images, random, chosen.labels, COPIES)
     _write(sheet, out, zoom)
-    images = len(chosen) - drawn
+    images = len(chosen) - drawn - others
     if as_json:
         settings = configs.to_mapping(config)["augment"]
-        echo_json({"file": str(out), "images": images, "drawn": drawn, "copies": COPIES, "augment": settings})
+        echo_json(
+            {
+                "file": str(out),
+                "images": images,
+                "drawn": drawn,
+                "non_digits": others,
+                "copies": COPIES,
+                "augment": settings,
+            }
+        )
     else:
-        also = f" and {drawn} drawn digits" if drawn else ""
-        echo(f"{out}: {images} training images{also}, and {COPIES} distorted copies beside each")
+        counts = {"training images": images, "drawn digits": drawn, "non-digits": others}
+        what = " and ".join(f"{count} {name}" for name, count in counts.items() if count)
+        echo(f"{out}: {what}, and {COPIES} distorted copies beside each")
 
 
 def of_each_class(labels: "npt.NDArray[np.uint8]", count: int) -> "npt.NDArray[np.intp]":

@@ -95,11 +95,12 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
         )
     labels = DATASETS.get(config.dataset, MNIST).labels  # of a folder of one's own only the sizes are known here
     fitting = labels == MNIST.labels and config.layer_sizes[0] == MNIST.pixels and config.layer_sizes[-1] == len(labels)
-    if config.drawn_digits and not fitting:
-        raise ConfigError(
-            f"{places.get(('drawn_digits',), source)}: drawn_digits: expected 0, since only images of 28x28 pixels "
-            f"that show the digits 0 to 9 can be joined by drawn ones, found {config.drawn_digits}"
-        )
+    for key in ("drawn_digits", "non_digits"):
+        if (count := getattr(config, key)) and not fitting:
+            raise ConfigError(
+                f"{places.get((key,), source)}: {key}: expected 0, since only images of 28x28 pixels "
+                f"that show the digits 0 to 9 can be joined by drawn ones, found {count}"
+            )
     if config.dataset in DATASETS:
         check_layer_sizes(config, DATASETS[config.dataset], places.get(("layer_sizes",), source))
         for key in ("orientation", "invert"):

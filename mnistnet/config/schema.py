@@ -180,6 +180,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "that many people write and MNIST has few of",
         ),
     ] = 0
+    non_digits: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="drawn letters, scribbles and shapes, which are no digits: the network learns to be unsure "
+            "of them (Hendrycks et al. 2019)",
+        ),
+    ] = 0
     early_stopping: Annotated[
         EarlyStopping | None, Meta(description="stop early, when the validation loss no longer improves")
     ] = None

@@ -104,8 +104,10 @@ class DataLoader:
             for _ in range(1 if self._rows == len(examples) else 2)
         ]
         self._batches = [self._divided(buffer) for buffer in self._buffers]
-        self._smooth_one_hot = smoothed(np.eye(classes, dtype=np.float32), config.label_smoothing)
-        self._class_weights = balanced(examples.labels, classes)
+        # An example of no class has the label after the last, and all classes are equally likely.
+        none = np.full((1, classes), 1 / classes, np.float32)
+        self._targets = np.concatenate([smoothed(np.eye(classes, dtype=np.float32), config.label_smoothing), none])
+        self._class_weights = np.concatenate([balanced(examples.labels, classes), np.ones((1, 1), np.float32)])
         self._augment = Augmenter(config.augment, examples.shape) if config.augment else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mnistnet-loader") if workers == 1 else None
 
@@ -160,7 +162,7 @@ class DataLoader:
         else:
             self._scale(indices, found, worker)
         own = partition(slice(0, len(indices)), worker, self._workers)
-        np.take(self._smooth_one_hot, everything.labels[own], axis=0, out=everything.targets[own], mode="clip")
+        np.take(self._targets, everything.labels[own], axis=0, out=everything.targets[own], mode="clip")
         if everything.weights is not None:
             np.take(self._class_weights, everything.labels[own], axis=0, out=everything.weights[own], mode="clip")
         if worker == 0 and everything.masks:  # one stream of numbers, so one process draws them
@@ -192,8 +194,8 @@ def balanced(labels: npt.NDArray[np.uint8], classes: int) -> Array:
     Their mean over the examples is 1, and all classes that there are weigh the same together, as scikit-learn's
     "balanced" (King & Zeng 2001). A class without an example has weight 0.
     """
-    counts = np.bincount(labels, minlength=classes)[:, None]
-    mean = len(labels) / np.count_nonzero(counts)
+    counts = np.bincount(labels, minlength=classes)[:classes, None]
+    mean = counts.sum() / np.count_nonzero(counts)
     result: Array = np.divide(mean, counts, out=np.zeros(counts.shape), where=counts > 0).astype(np.float32)
     return result
 

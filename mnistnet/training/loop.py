@@ -12,6 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from mnistnet.data.datasets import WHITE, Examples
+from mnistnet.data.non_digits import with_non_digits
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.training.averaging import ParameterAverage
 from mnistnet.training.data_loader import Batch, DataLoader
@@ -20,6 +21,7 @@ from mnistnet.training.parallel import ParallelTrainer, blas_threads_for, worker
 from mnistnet.training.process_pool import blas_threads
 from mnistnet.training.state import State, batch_size
 from mnistnet.training.state import start as start  # `start` and `fit` are used together
+from mnistnet.util.rng import Use, generator
 
 SAMPLE = 500  # images looked at to find silent neurons
 
@@ -101,7 +103,11 @@ def fit(
     config, seen = state.config, set[str]()
     guessing = chance(train.labels, balanced=config.class_weights is not None)
     sample = np.divide((validation or train).images[:SAMPLE], WHITE, dtype=state.network.dtype)
-    with blas_threads(blas_threads_for(config)), make_trainer(state, train) as trainer:
+    images = train
+    if config.non_digits:
+        random = generator(config.seed, Use.NON_DIGITS)
+        images = with_non_digits(train, config.non_digits, random, config.layer_sizes[-1])
+    with blas_threads(blas_threads_for(config)), make_trainer(state, images) as trainer:
         while not state.finished:
             began, number, length = time.perf_counter(), state.epoch + 1, 1 / trainer.steps
 
@@ -118,7 +124,7 @@ def fit(
             totals, scores = trainer.metrics, evaluate(state.result, validation) if validation else None
             metrics = EpochMetrics(
                 epoch=number,
-                loss=totals.cost / len(train),
+                loss=totals.cost / len(images),
                 train_accuracy=totals.correct / len(train),
                 validation_loss=scores.loss if scores else None,
                 validation_accuracy=scores.accuracy if scores else None,

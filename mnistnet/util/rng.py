@@ -19,6 +19,7 @@ class Use(IntEnum):
     DROPOUT = 4
     SWEEP = 5  # epoch: the number of the draw; batch: a checksum of the key that is drawn
     STROKES = 6
+    NON_DIGITS = 7
 
 
 def generator(seed: int, use: Use, epoch: int = 0, batch: int = 0) -> np.random.Generator:

@@ -14,7 +14,7 @@ from mnistnet.cli.augment_preview import of_each_class
 from mnistnet.config import loader as configs
 from mnistnet.data.augment import Augmenter
 from mnistnet.data.datasets import Examples
-from mnistnet.data.strokes import draw_digits
+from mnistnet.data.drawn_digits import draw_digits
 from mnistnet.util.rng import Use, generator
 from tests.conftest import ROOT
 
@@ -41,7 +41,7 @@ def test_each_line_holds_a_digit_and_nine_copies_as_training_distorts_them(
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert told.pop("augment")["name"] == "ciresan2010"
-    assert told == {"file": str(path), "images": 12, "drawn": 0, "copies": 9}
+    assert told == {"file": str(path), "images": 12, "drawn": 0, "non_digits": 0, "copies": 9}
     assert dots(path).shape == (12 * 29, 10 * 29)
     labels = [*range(10), 0, 1]
     seventh = np.flatnonzero(mnist_train.labels == 7)[0]
@@ -59,9 +59,12 @@ def test_each_line_holds_a_digit_and_nine_copies_as_training_distorts_them(
 
 
 def test_drawn_digits_stand_after_the_training_images(mnist_dir: Path) -> None:
-    words = ["--set", "drawn_digits=3", "--count", "5", "--zoom", "1"]
+    words = ["--set", "drawn_digits=3", "--set", "non_digits=2", "--count", "5", "--zoom", "1"]
     result = run("-o", "sheet.png", *words, "--data-dir", mnist_dir)
-    assert result.stdout == "sheet.png: 5 training images and 3 drawn digits, and 9 distorted copies beside each\n"
+    assert (
+        result.stdout
+        == "sheet.png: 5 training images and 3 drawn digits and 2 non-digits, and 9 distorted copies beside each\n"
+    )
     drawn = draw_digits(3, generator(0, Use.STROKES)).images
     assert np.array_equal([cell(Path("sheet.png"), row, 0) for row in (5, 6, 7)], drawn)
 
