@@ -68,8 +68,8 @@ def command(
     train = store.examples("train")
 
     from mnistnet.data.augment import Augmenter, contact_sheet
-    from mnistnet.data.drawn_digits import with_drawn
-    from mnistnet.data.non_digits import with_non_digits
+    from mnistnet.data.drawn.digits import with_drawn
+    from mnistnet.data.drawn.non_digits import with_non_digits
     from mnistnet.util.rng import Use, generator
 
     chosen = train.take(of_each_class(train.labels, count))

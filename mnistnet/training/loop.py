@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from mnistnet.data.datasets import WHITE, Examples
-from mnistnet.data.non_digits import with_non_digits
+from mnistnet.data.drawn.non_digits import with_non_digits
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.training.averaging import ParameterAverage
 from mnistnet.training.data_loader import Batch, DataLoader

@@ -7,7 +7,7 @@ import numpy as np
 
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples, split
-from mnistnet.data.drawn_digits import with_drawn
+from mnistnet.data.drawn.digits import with_drawn
 from mnistnet.errors import ConfigError, DivergedError
 from mnistnet.nn.network import Network
 from mnistnet.nn.optimizers import OPTIMIZERS, Optimizer

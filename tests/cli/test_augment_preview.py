@@ -14,7 +14,7 @@ from mnistnet.cli.augment_preview import of_each_class
 from mnistnet.config import loader as configs
 from mnistnet.data.augment import Augmenter
 from mnistnet.data.datasets import Examples
-from mnistnet.data.drawn_digits import draw_digits
+from mnistnet.data.drawn.digits import draw_digits
 from mnistnet.util.rng import Use, generator
 from tests.conftest import ROOT
 

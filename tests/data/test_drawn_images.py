@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistnet.config import loader
-from mnistnet.data import drawn_digits, non_digits
 from mnistnet.data.datasets import Examples
+from mnistnet.data.drawn import digits, non_digits
 from mnistnet.errors import ConfigError
 from mnistnet.inference.calibration import probabilities
 from mnistnet.inference.evaluate import forward
@@ -24,8 +24,8 @@ NOTHING = Examples(np.zeros((0, 784), np.uint8), np.zeros(0, np.uint8))
 @settings(max_examples=20, deadline=None)
 @given(n=st.integers(1, 700), seed=st.integers(0, 2**32))
 def test_every_drawn_digit_fills_mnists_box_about_its_centre_of_mass(n: int, seed: int) -> None:
-    drawn = drawn_digits.draw_digits(n, np.random.default_rng(seed))
-    counts = np.bincount(drawn.labels, minlength=10)[list(drawn_digits.FORMS)]
+    drawn = digits.draw_digits(n, np.random.default_rng(seed))
+    counts = np.bincount(drawn.labels, minlength=10)[list(digits.FORMS)]
     assert len(drawn) == n
     assert counts.sum() == n
     assert counts.max() - counts.min() <= 1
@@ -62,7 +62,7 @@ def is_centred(pixels: npt.NDArray[np.uint8]) -> bool:
 
 
 def test_a_network_learns_to_be_unsure_of_non_digits_which_count_as_no_mistakes() -> None:
-    examples = drawn_digits.draw_digits(1000, np.random.default_rng(0))
+    examples = digits.draw_digits(1000, np.random.default_rng(0))
     others = non_digits.with_non_digits(NOTHING, 300, np.random.default_rng(1), 10)
     sure = {}
     for count in (0, 600):
@@ -111,4 +111,4 @@ def test_digits_are_not_drawn_for_other_data(changes: list[str], tmp_path: Path)
 def test_drawn_digits_join_only_images_of_their_size() -> None:
     wide = Examples(np.zeros((3, 784), np.uint8), np.zeros(3, np.uint8), (14, 56))
     with pytest.raises(ConfigError, match="28x28 pixels and the others 14x56"):
-        drawn_digits.with_drawn(wide, 5, np.random.default_rng(0))
+        digits.with_drawn(wide, 5, np.random.default_rng(0))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mnistnet.data.datasets import Examples
-from mnistnet.data.strokes import SIDE, Stroke, arc, curve, draw, some
+from mnistnet.data.drawn.strokes import SIDE, Stroke, arc, curve, draw, some
 from mnistnet.errors import ConfigError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mnistnet.data.augment import gaussian
 from mnistnet.data.datasets import Examples
-from mnistnet.data.strokes import BOX, SIDE, Bytes, Stroke, centred, curve, draw
+from mnistnet.data.drawn.strokes import BOX, SIDE, Bytes, Stroke, centred, curve, draw
 
 # Each is a letter or sign; each pair of digits is a point, column and row of a grid 5 wide and 7 high.
 LETTERS = """
@@ -79,7 +79,8 @@ def shapes(n: int, random: np.random.Generator) -> Bytes:
         angle, waves = random.uniform(0, np.pi), random.uniform(2, 20)
         stripes = np.sin(waves * (y * np.cos(angle) + x * np.sin(angle)))
         texture = 1 + random.uniform(0, 0.4) * stripes + random.normal(0, random.uniform(0, 0.2), (BOX, BOX))
-        image[...] = np.clip(edge * texture * random.uniform(150, 255), 0, 255)
+        filled = np.maximum(edge * texture, 0)
+        image[...] = filled * (random.uniform(150, 255) / filled.max())
     return centred(images)
 
 
