@@ -49,6 +49,10 @@ SigmaSpan = Annotated[
     Sigma | Annotated[tuple[Sigma, ...], Pair],
     Meta(description="pixels of the Gaussian that smooths the noise; of two, drawn between them"),
 ]
+Anneal = Annotated[
+    float,
+    Meta(ge=0, le=1, description="the last share of the epochs, over which all distortion shrinks linearly to nothing"),
+]
 
 GREY = 128  # between the pictures of a contact sheet
 
@@ -68,6 +72,9 @@ class Augment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
     `grid`, `amplitude`: bending by cubic B-splines on `grid` x `grid` control points, moved by normal displacements
     of standard deviation `amplitude` pixels. A component's root mean square at a control point is half of that.
+
+    `anneal`: the last share of the epochs, over which all of these shrink to nothing: the network ends with digits as
+    they are.
     """
 
     rotation: Rotation = 0.0
@@ -79,6 +86,12 @@ class Augment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     sigma: SigmaSpan = 4.0
     grid: Grid = 7
     amplitude: Amplitude = 0.0
+    anneal: Anneal = 0.0
+
+    def strength(self, epoch: int, epochs: int) -> float:
+        """Return by how much distortions are multiplied in an epoch, from 1, of so many."""
+        left = max(epochs + 1 - epoch, 0) / epochs
+        return min(1.0, left / self.anneal) if self.anneal else 1.0
 
 
 class Default(Augment, frozen=True, tag="default"):
@@ -130,17 +143,25 @@ class Augmenter:
         labels: Bytes | None = None,
         part: int = 0,
         parts: int = 1,
+        strength: float = 1.0,
     ) -> None:
         """Write distorted `images`, uint8 (n, pixels), into `out`, float32 (n, pixels), from 0 to 1.
 
         `labels` (n,) tell which images are to be distorted less; without them none is. Of all blocks of images this
         does one in `parts`, and draws the others' random numbers: all parts together do what one would do alone.
+        `strength` multiplies how far they are distorted.
         """
-        for rows, coordinates in self.fields(len(images), random, labels, part, parts):
+        for rows, coordinates in self.fields(len(images), random, labels, part, parts, strength):
             self._reader(images[rows], coordinates, out[rows])
 
     def fields(
-        self, n: int, random: np.random.Generator, labels: Bytes | None = None, part: int = 0, parts: int = 1
+        self,
+        n: int,
+        random: np.random.Generator,
+        labels: Bytes | None = None,
+        part: int = 0,
+        parts: int = 1,
+        strength: float = 1.0,
     ) -> Iterator[tuple[slice, Array]]:
         """Yield for `n` images, block by block, its rows and where each pixel's brightness comes from.
 
@@ -148,8 +169,8 @@ class Augmenter:
         next block. Numbers are drawn in the order of the images, so that the size of a block does not matter.
         """
         settings = self.settings
-        maps = self._maps(n, random, labels)
-        alpha = _drawn(settings.alpha, random, n).astype(np.float32)
+        maps = self._maps(n, random, labels, strength)
+        alpha = (_drawn(settings.alpha, random, n) * strength).astype(np.float32)
         sigma = float(_drawn(settings.sigma, random, 1)[0])
         kernels = gaussian(self.shape[0], sigma), gaussian(self.shape[1], sigma)
         for number, start in enumerate(range(0, n, self._reader.rows)):
@@ -159,19 +180,20 @@ class Augmenter:
             random.random(out=noise, dtype=np.float32)
             if number % parts != part:
                 continue
+            normals *= np.float32(settings.amplitude * strength)
             coordinates = self._smooth_coordinates(maps[rows], normals)
             if noise.size:
                 coordinates += self._smooth_noise(alpha[rows], kernels, noise)
             yield rows, coordinates
 
-    def _maps(self, n: int, random: np.random.Generator, labels: Bytes | None) -> Array:
+    def _maps(self, n: int, random: np.random.Generator, labels: Bytes | None, strength: float) -> Array:
         """Draw an affine map for each image: float32 (n, 2, 3)."""
         settings = self.settings
-        share = np.ones(n) if labels is None else np.where(np.isin(labels, settings.halved), 0.5, 1.0)
+        share = strength * (np.ones(n) if labels is None else np.where(np.isin(labels, settings.halved), 0.5, 1.0))
         rotation = np.radians(settings.rotation) * share * random.uniform(-1, 1, n)
         shear = settings.shear * share * random.uniform(-1, 1, n)
-        scale = 1 + _drawn(settings.scale, random, n) * random.uniform(-1, 1, (2, n))
-        shift = settings.shift * random.uniform(-1, 1, (2, n))
+        scale = 1 + strength * _drawn(settings.scale, random, n) * random.uniform(-1, 1, (2, n))
+        shift = strength * settings.shift * random.uniform(-1, 1, (2, n))
         maps = affine(rotation, shear, scale, shift)
         maps[:, :, 0] += (np.array(self.shape) - 1) / 2
         return maps.astype(np.float32)
@@ -181,7 +203,7 @@ class Augmenter:
         n, terms = len(maps), len(self._basis)
         coefficients, coordinates = self._coefficients[:n], self._coordinates[:n]
         coefficients[:, :, :3] = maps
-        np.multiply(normals, np.float32(self.settings.amplitude), out=coefficients[:, :, 3:])
+        coefficients[:, :, 3:] = normals
         np.matmul(coefficients.reshape(2 * n, terms), self._basis, out=coordinates.reshape(2 * n, -1))
         return coordinates
 

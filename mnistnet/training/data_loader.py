@@ -86,7 +86,7 @@ class DataLoader:
         barrier: Callable[[int], None] | None = None,
     ) -> None:
         self._examples, self._seed, self.batch_size = examples, config.seed, batch_size
-        self._workers, self._barrier = workers, barrier
+        self._workers, self._barrier, self._epochs = workers, barrier, config.schedule_epochs or config.epochs
         self._rows = min(batch_size * max(1, SUPERBATCH // batch_size), len(examples))
         pixels, *hidden, classes = config.layer_sizes
         self._dropped = config.dropout_shares
@@ -158,7 +158,8 @@ class DataLoader:
         if self._augment:
             random = generator(self._seed, Use.AUGMENT, epoch, steps)
             pixels = self._pixels(indices)
-            self._augment(pixels, everything.inputs, random, everything.labels, worker, self._workers)
+            strength = self._augment.settings.strength(epoch, self._epochs)
+            self._augment(pixels, everything.inputs, random, everything.labels, worker, self._workers, strength)
         else:
             self._scale(indices, found, worker)
         own = partition(slice(0, len(indices)), worker, self._workers)

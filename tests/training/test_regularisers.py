@@ -198,3 +198,26 @@ def test_each_alone_changes_the_weights_and_goes_on_to_the_same_bytes_after_a_st
     train("without", 2, configs.load(None, base + shape))
     with_it, without = (checkpoint.load(tmp_path / name / runs.LAST).network for name in ("unbroken", "without"))
     assert not np.array_equal(with_it.parameters, without.parameters)
+
+
+def test_annealed_distortion_shrinks_linearly_over_the_last_epochs() -> None:
+    settings = config("epochs=10", "augment={name: ciresan2010, anneal: 0.5}").augment
+    assert settings is not None
+    assert [round(settings.strength(epoch, 10), 9) for epoch in range(1, 12)] == [*[1] * 6, 0.8, 0.6, 0.4, 0.2, 0]
+
+
+@pytest.mark.parametrize("name", ["default", "ciresan2010"])
+def test_the_last_epoch_of_an_annealed_training_shows_images_almost_as_they_are(
+    name: str, mnist_train: Examples
+) -> None:
+    few = mnist_train.take(np.arange(50))
+
+    def change(words: str, epoch: int) -> float:
+        settings = config("epochs=100", f"augment={words}")
+        order = generator(0, Use.SHUFFLE, epoch).permutation(len(few))
+        return float(np.abs(chunk_of(few, settings, epoch)[0] - few.images[order] / np.float32(255)).mean())
+
+    annealed = f"{{name: {name}, anneal: 0.5}}"
+    assert change(annealed, 50) == change(name, 50)
+    assert change(annealed, 75) < 0.8 * change(name, 75)
+    assert change(annealed, 100) < 0.1 * change(name, 100)
