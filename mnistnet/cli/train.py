@@ -213,7 +213,7 @@ def _print_summary(run: "Run", summary: "Summary", picture: Path | None, seconds
         echo_json(line)
         return
     history = run.state.history
-    chosen = f"best epoch {summary.best_epoch}" if history else "first weights, untrained"
+    chosen = f"{run.state.config.keep} epoch {summary.best_epoch}" if history else "first weights, untrained"
     if history and (score := history[summary.best_epoch - 1].validation_accuracy) is not None:
         chosen += f" (validation {per_cent(score, 2)})"
     echo(

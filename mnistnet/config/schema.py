@@ -192,6 +192,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     early_stopping: Annotated[
         EarlyStopping | None, Meta(description="stop early, when the validation loss no longer improves")
     ] = None
+    keep: Annotated[
+        Literal["best", "last"],
+        Meta(
+            description="which epoch's network is the result: that with the highest validation accuracy, or the last"
+        ),
+    ] = "best"
     seed: Annotated[
         int,
         Meta(

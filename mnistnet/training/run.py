@@ -126,6 +126,10 @@ class Run:
         raw = {"raw": self.state.network.parameters} if self.state.average else {}
         checkpoint.save(self.folder / LAST, replace(now, training={"optimizer.steps": steps, **moments, **raw}))
 
+    @property
+    def _chooses(self) -> bool:
+        return self.validation is not None and self.state.config.keep == "best"
+
     def _checkpoint(self) -> Checkpoint:
         history, chosen = self.state.history, self.state.best_epoch
         for name, column in self._columns.items():
@@ -140,7 +144,7 @@ class Run:
             best={
                 "epoch": chosen,
                 "validation_accuracy": score,
-                "chosen_by": "validation_accuracy" if self.validation else "last epoch",
+                "chosen_by": "validation_accuracy" if self._chooses else "last epoch",
             },
             dataset=checkpoint.origin(self.store),
             blas=self.blas,

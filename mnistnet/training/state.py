@@ -47,7 +47,12 @@ class State:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of the highest validation accuracy, the earliest of equals; the last one without validation."""
+        """The epoch of the highest validation accuracy, the earliest of equals; the last one without validation.
+
+        Where the config says to keep the last one, that.
+        """
+        if self.config.keep == "last":
+            return self.epoch
         scores = [m.validation_accuracy for m in self.history]
         known = [score for score in scores if score is not None]
         return scores.index(max(known)) + 1 if known else self.epoch

@@ -174,6 +174,10 @@ def test_the_best_epoch_is_the_earliest_of_the_highest_validation_accuracy() -> 
     assert with_validation([3, 2, 1], [0.5, 0.7, 0.7]).best_epoch == 2
 
 
+def test_a_config_that_keeps_the_last_epoch_does_not_ask_which_was_best() -> None:
+    assert with_validation([3, 2, 1], [0.5, 0.7, 0.6], "keep=last").best_epoch == 3
+
+
 def test_early_stopping_waits_its_patience_for_a_lower_validation_loss() -> None:
     patience = "early_stopping.patience=2"
     assert not with_validation([3, 2, 2.5], [0, 0, 0], patience).stopped_early
