@@ -12,8 +12,8 @@ RESULTS = ROOT / "benchmarks" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
 PLAIN = ("promise", "what", "tried", "lost")
 WORDS = {
-    "taken": "{} taken because the change did not matter, or was one to another good file",
-    "megabytes": "at most {} MB over the process at rest",
+    "taken": "{} accepted as still valid",
+    "megabytes": "at most {} MB more than at rest",
     "largest": "({})",
     "seconds": "at most {} s",
     "slowest": "({})",
@@ -53,9 +53,14 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Return the rows of a promise as a table."""
     lines = ["| tried | how often | lost | also measured |", "| --- | ---: | ---: | --- |"]
     for row in rows:
-        also = ", ".join(WORDS[key].format(value) for key, value in row.items() if key not in PLAIN)
+        also = ", ".join(WORDS[key].format(row[key]) for key in sorted(row, key=_place) if key not in PLAIN)
         lines.append(f"| {row['what']} | {row['tried']:,} | {row['lost']:,} | {also.replace(', (', ' (')} |")
     return "\n".join(lines)
+
+
+def _place(key: str) -> int:
+    """Return the place of a figure in its row: each beside what it belongs to."""
+    return list(WORDS).index(key) if key in WORDS else len(WORDS)
 
 
 def cost(figures: dict[str, Any]) -> str:

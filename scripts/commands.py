@@ -18,8 +18,9 @@ WIDTH = 80
 SHARED_BY = 3  # an option of at least so many commands is described once
 HEAD = """# Commands
 
-Every command explains itself with `--help` (`-h`). Results go to stdout, progress and errors to stderr. Exit codes: 0 done,
-1 an error, 2 wrong usage or config, 130 interrupted, 143 terminated. `python -m scripts.commands` makes this page from the help texts.
+Every command explains itself with `--help` (`-h`). Results go to stdout, progress and errors to stderr. Exit codes:
+0 done, 1 an error, 2 wrong usage or config, 130 interrupted, 143 terminated. `python -m scripts.commands` makes this
+page from the help texts.
 
 ## Shared options
 """
