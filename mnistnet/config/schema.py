@@ -119,7 +119,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schedule_epochs: Annotated[
         Annotated[int, Meta(ge=1, le=10_000_000)] | None,
         Meta(
-            description="epochs of the schedule, `null`: all; after that `cosine` and `one_cycle` keep their final value"
+            description="epochs of the schedule, `null`: all; after it `cosine` and `one_cycle` keep their final value"
         ),
     ] = None
     batch_size: Annotated[
@@ -139,9 +139,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 0.05
     weight_averaging: Annotated[
         Share,
-        Meta(
-            description="`0.999`: use the mean weights of about the last 1,000 steps, which are less noisy than the last"
-        ),
+        Meta(description="`0.999`: use the mean weights of about the last 1,000 steps, less noisy than the last ones"),
     ] = 0.0
     class_weights: Annotated[
         Literal["balanced"] | None,
@@ -160,8 +158,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dropout: Annotated[
         Share | tuple[Share, ...],
         Meta(
-            description="share of hidden activations set to zero in each step, or a list with one share for each hidden "
-            "layer (Srivastava et al. 2014)"
+            description="share of hidden activations set to zero in each step, or a list with one for each hidden layer "
+            "(Srivastava et al. 2014)"
         ),
     ] = 0.0
     augment: Annotated[
@@ -173,8 +171,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="digits drawn as strokes that are added to the training images: common forms of 0, 1, 4, 7 and 9 "
-            "that are rare in MNIST",
+            description="digits drawn as strokes, added to the training images: common forms of 0, 1, 4, 7 and 9 that "
+            "are rare in MNIST",
         ),
     ] = 0
     non_digits: Annotated[
@@ -206,8 +204,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"],
         Meta(
-            description="processes that share each step, on Linux; `auto`: one per processor, or one where steps are too "
-            "small to share. Elsewhere threads of the matrix library; `auto`: one"
+            description="processes that share each step, on Linux; `auto`: one per processor, or one where steps are "
+            "too small to share. Elsewhere threads of the matrix library; `auto`: one"
         ),
     ] = "auto"
 

@@ -282,7 +282,7 @@ def all_wishes(page: Page, subject: Subject) -> None:
     page.heading("4  All wishes added up, and passed back")
     if example.wishes is None:
         return
-    page.paragraph(f"{report.about_votes(subject)} {report.about_hidden_layer(subject, subject.output - 1)}")
+    page.paragraph(f"{report.about_table_of_wishes(subject)} {report.about_hidden_layer(subject, subject.output - 1)}")
     page.y += 0.36
     _table_of_wishes(page, subject, example.wishes)
     page.y += 0.2
