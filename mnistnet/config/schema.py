@@ -158,7 +158,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dropout: Annotated[
         Share | tuple[Share, ...],
         Meta(
-            description="share of hidden activations set to zero in each step, or a list with one for each hidden layer "
+            description="share of hidden activations set to zero in each step, or a list with one for each layer "
             "(Srivastava et al. 2014)"
         ),
     ] = 0.0
