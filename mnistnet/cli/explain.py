@@ -1,4 +1,4 @@
-"""`mnistnet explain`: what one digit wishes of a network, told in the video's order."""
+"""`mnistnet explain`: what one digit wishes of a network, in the video's order."""
 
 import shutil
 import sys
@@ -134,7 +134,7 @@ def command(
     store = open_store(loaded.config.dataset, data_dir, mirrors, loaded.read_as)
     check_layer_sizes(loaded.config, store.spec, "the checkpoint's config")
     store.ensure()
-    check_data(loaded, store, "test")  # whatever is asked for, what is explained is the network as it is
+    check_data(loaded, store, "test")  # the network is explained as it is, whatever the options
     train, test = store.examples("train"), store.examples("test")
     if image:
         picture = _from_file(image, loaded, network)
@@ -193,7 +193,7 @@ def _show(blocks: list[str], colours: bool) -> None:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture to explain: what it is called, its pixels, what it should be read as, where it comes from."""
+    """A picture to explain: its name, its pixels, its label and its origin."""
 
     title: str
     pixels: "npt.NDArray[np.uint8]"

@@ -1,4 +1,4 @@
-"""`mnistnet plot`: parse, call, and say which file was drawn."""
+"""`mnistnet plot`: draw a figure, and print its file's name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,9 +50,9 @@ Examples:
   mnistnet plot sweep sweeps/sweep""",
 )
 def command() -> None:
-    """Draw plots of runs, networks and sweeps, for paper and screen: PNG, SVG or PDF.
+    """Draw plots of runs, networks and sweeps: PNG, SVG or PDF.
 
-    Each command prints the name of the file that it drew. Needs the extra `plot`. docs/plots.md shows how to read them.
+    Each command prints the name of its file. Needs the extra `plot`. docs/plots.md shows how to read them.
     """
 
 
@@ -167,7 +167,7 @@ def sweep(folder: Path, output: Path | None) -> None:
 
 
 class _Subject(NamedTuple):
-    """A network, what it was shown, and what it made of it."""
+    """A network, the examples it was shown, and its predictions."""
 
     title: str
     loaded: "Checkpoint"
@@ -193,7 +193,7 @@ def _evaluated(word: str, split: str, data_dir: Path | None, mirrors: tuple[str,
 
 
 def _whole_run(word: str) -> Path:
-    """Return the checkpoint that knows most of a run's epochs: the last one's, where it is there."""
+    """Return the checkpoint with the most epochs of a run: that of the last epoch, if it is there."""
     from mnistnet.training import run as runs
 
     best = find_checkpoint(word)
@@ -203,7 +203,7 @@ def _whole_run(word: str) -> Path:
 
 
 def _output(output: Path | None, word: str, kind: str) -> Path:
-    """Return the file to draw into: that given, else one beside the run, or here for a network by its name."""
+    """Return the file to draw into: the one given, else one beside the run, or in this folder for a network by name."""
     from mnistnet.training import run as runs
 
     if output is not None:

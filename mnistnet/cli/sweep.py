@@ -1,4 +1,4 @@
-"""`mnistnet sweep`: parse, call, print."""
+"""`mnistnet sweep`: train a set of configs and rank them."""
 
 import json
 import time
@@ -88,7 +88,7 @@ def command(
     folder = out or Path("sweeps") / path.stem
     store = open_store(sweep.dataset, data_dir, mirrors, sweep.read_as)
     store.warn()
-    # On other machines the data lies where they have it, unless a folder that all share was named.
+    # Other machines have the data in folders of their own, unless a shared one was named.
     where = None if scheduler and data_dir is None else store.folder.parent.absolute()
     began = time.perf_counter()
     with open_session(sweep, folder, store, data_dir=where, minutes=minutes, resume=resume, force=force) as session:
@@ -154,7 +154,7 @@ def _as_line(entry: "Entry") -> str:
 
 
 def _short(value: Any) -> str:
-    """Return a value as a table shows it: YAML in one line."""
+    """Return a value as YAML in one line."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value)
@@ -203,7 +203,7 @@ def _print_end(session: "Session", path: Path, seconds: float, as_json: bool) ->
 
 
 def _print_table(standings: "list[Standing]") -> None:
-    """Print the best, a row for each choice of values, with the range over seeds."""
+    """Print the best choices of values, with the range over seeds."""
     keys = list(standings[0].values)
     rows = [["validation", "seeds", "s a trial", *keys]]
     for one in standings[:ROWS]:
@@ -223,7 +223,7 @@ def _print_table(standings: "list[Standing]") -> None:
 
 
 def _raise_failures(session: "Session") -> None:
-    """Raise SweepError where a trial has no result for another reason than time."""
+    """Raise SweepError where a trial failed or was killed."""
     from mnistnet.errors import SweepError
 
     failed = [entry for entry in session.entries if not entry.is_result]
@@ -236,7 +236,7 @@ def _raise_failures(session: "Session") -> None:
 
 
 def _resume_command(context: click.Context) -> str:
-    """Return what to type to go on with this sweep just as it was begun; a mirror's password is left out."""
+    """Return the command that resumes this sweep with its own options; a mirror's password is left out."""
     from mnistnet.data.download import without_password
 
     words = []
