@@ -16,7 +16,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 CURVE = 46  # columns
 
 
-def tell(comparison: Comparison, rich: bool) -> Iterator[str]:
+def report_lines(comparison: Comparison, rich: bool) -> Iterator[str]:
     """Yield the lines, with curves if the terminal is `rich` and can show their characters."""
     trajectories, pen = comparison.trajectories, Pen(rich)
     yield pen.heading("Cost and accuracy")
@@ -139,9 +139,12 @@ def _drunk_man(comparison: Comparison) -> str | None:
         f"{short(drunk.path_length)} that ends {short(drunk.displacement)} from its start. "
     )
     if len(drunk.stretch) > 2:
-        walked, came = drunk.stretch_lengths
+        path_length, displacement = drunk.stretch_lengths
         steps = len(drunk.stretch) - 1
-        text += f"Of {steps} steps in the middle, the path has length {short(walked)} and displacement {short(came)}. "
+        text += (
+            f"Of {steps} steps in the middle, the path has length {short(path_length)} and displacement "
+            f"{short(displacement)}. "
+        )
     his, other = drunk.snapshots[-1].train_cost, careful.snapshots[-1].train_cost
     if his < other:
         return (

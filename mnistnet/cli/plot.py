@@ -105,13 +105,13 @@ def mistakes(
     """
     path = _checked_output(output, word, "mistakes")
     from mnistnet.inference.misclassified import most_confident_errors
-    from mnistnet.plots.misclassified import draw_mistakes
+    from mnistnet.plots.misclassified import draw_misclassified
 
     subject = _evaluated(word, split, data_dir, mirrors)
     found = most_confident_errors(subject.evaluation, subject.examples, subject.loaded.temperature, most)
     wrong = subject.evaluation.total - subject.evaluation.correct
     title = f"{subject.title}: the {len(found):,} most confident of {wrong:,} errors"
-    draw_mistakes(found, subject.spec.labels, subject.spec.shape, title, path)
+    draw_misclassified(found, subject.spec.labels, subject.spec.shape, title, path)
     echo(str(path))
 
 
@@ -142,11 +142,11 @@ def weights(word: str, most: int, output: Path | None) -> None:
 def doubts(word: str, split: str, output: Path | None, data_dir: Path | None, mirrors: tuple[str, ...]) -> None:
     """Draw the reliability diagram (confidence against accuracy) and the error-reject curve."""
     path = _checked_output(output, word, "doubts")
-    from mnistnet.plots.reliability import draw_doubts
+    from mnistnet.plots.reliability import draw_reliability
 
     subject = _evaluated(word, split, data_dir, mirrors)
     logits, labels = subject.evaluation.logits, subject.examples.labels
-    draw_doubts(logits, labels, subject.loaded.temperature, subject.title, path)
+    draw_reliability(logits, labels, subject.loaded.temperature, subject.title, path)
     echo(str(path))
 
 

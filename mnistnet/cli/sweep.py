@@ -17,7 +17,7 @@ from mnistnet.util.number_format import per_cent
 if TYPE_CHECKING:
     from mnistnet.experiments.sweep.journal import Entry
     from mnistnet.experiments.sweep.ranking import Standing
-    from mnistnet.experiments.sweep.session import Hire, Session
+    from mnistnet.experiments.sweep.session import Session, StartWorkers
 
 ROWS = 10  # of the table of the best
 
@@ -98,7 +98,7 @@ def command(
             if session.missing:
                 if scheduler is None:
                     store.ensure()
-                with _workers(scheduler, tls, jobs) as hire, closing(session.run(hire)) as entries:
+                with _workers(scheduler, tls, jobs) as start_workers, closing(session.run(start_workers)) as entries:
                     _run(session, entries, quiet, as_json)
             _print_end(session, path, time.perf_counter() - began, as_json)
         except (KeyboardInterrupt, TerminatedError):
@@ -112,7 +112,7 @@ def command(
 @contextmanager
 def _workers(
     scheduler: str | None, tls: tuple[Path | None, Path | None, Path | None], jobs: int | None
-) -> "Iterator[Hire]":
+) -> "Iterator[StartWorkers]":
     from mnistnet.experiments.sweep import cluster, local
     from mnistnet.util.system import processors
 

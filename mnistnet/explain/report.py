@@ -261,10 +261,10 @@ def _names(subject: Subject) -> str:
 def about_sum(subject: Subject) -> str:
     """Spell out a neuron's weighted sum and activation."""
     ways, example = subject.three_ways, subject.example
-    terms = ways.weights * ways.behind
+    terms = ways.weights * ways.activations_before
     bias = float(example.network.biases[ways.layer - 1][ways.neuron])
     chosen = strongest(terms, TERMS)
-    spelled = " + ".join(f"({ways.weights[index]:+.2f})({ways.behind[index]:.2f})" for index in chosen)
+    spelled = " + ".join(f"({ways.weights[index]:+.2f})({ways.activations_before[index]:.2f})" for index in chosen)
     others = len(terms) - len(chosen)
     rest = f" {_added(terms.sum() - terms[chosen].sum())} from {others:,} more" if others else ""
     times = "its pixel" if ways.layer == 1 else f"the activation before it, in {subject.layer(ways.layer - 1)}"
@@ -313,11 +313,11 @@ def about_wish_for_sum(subject: Subject) -> str:
 def about_weights(subject: Subject) -> str:
     """Say what the second way is: neurons that fire together wire together."""
     ways = subject.three_ways
-    brightest = strongest(ways.behind, 1)[0]
+    brightest = strongest(ways.activations_before, 1)[0]
     text = (
         "Change its weights, in proportion to the activations in the layer before: the more active a neuron there, the "
         f"more its weight matters, most of all that of {subject.neuron(ways.layer - 1, brightest)}, at "
-        f"{ways.behind[brightest]:.2f}."
+        f"{ways.activations_before[brightest]:.2f}."
     )
     if ways.bias_nudge > 0:
         return (
@@ -348,7 +348,7 @@ def _way(subject: Subject, nudges: Array, what: str) -> Table:
     ways = subject.three_ways
     chosen, before = strongest(nudges, subject.top), ways.layer - 1
     activation, weight = Column("activation", 12, "{:.3f}".format), Column("weight", 12, "{:+.3f}".format)
-    pairs = [(activation, ways.behind), (weight, ways.weights)]
+    pairs = [(activation, ways.activations_before), (weight, ways.weights)]
     (first, numbers), (second, others) = pairs if what == "weights" else pairs[::-1]
     rows = (
         Row((subject.neuron(before, index), float(numbers[index]), float(others[index]), float(nudges[index])))

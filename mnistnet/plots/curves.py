@@ -23,9 +23,10 @@ COSTS = {"quadratic": "Quadratic cost", "cross_entropy": "Cross-entropy"}
 
 @dataclass(frozen=True)
 class Curve:
-    """A run to draw: its name, which cost it has, its metrics as columns with an entry an epoch, and the best epoch.
+    """A run to draw: its name, its kind of cost, its metrics as columns with an entry for each epoch, and the best
+    epoch.
 
-    What was not measured is nan.
+    Missing values are nan.
     """
 
     name: str
@@ -77,7 +78,7 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
         rate.set(title="Learning rate", ylabel="at the epoch's last step")
         highest = [float(one.metrics["learning_rate"].max()) for one in curves]
         if max(highest) > FAR * min(highest) > 0:
-            # Where a rate falls to nothing at the end, how near to nothing it came is of no interest.
+            # Where a rate falls to zero, its last values do not matter.
             rate.set(yscale="log", ylim=(min(highest) / FAR, None))
             _plain_logarithms(rate, (1,))
         else:
@@ -110,7 +111,7 @@ def _known(one: Curve, name: str) -> bool:
 
 
 def _both(axes: "Axes", one: Curve, trained: str, validated: str, style: dict[str, Any], scale: float) -> None:
-    """Plot a figure of training, thin, and that of validation, bold, with a ring at the epoch that was chosen."""
+    """Plot the training figure thin and the validation figure bold, with a ring at the chosen epoch."""
     marker = "o" if len(_epochs(one)) == 1 else ""
     axes.plot(_epochs(one), scale * one.metrics[trained], **style | {"linewidth": 0.8}, marker=marker, markersize=3)
     if _known(one, validated):

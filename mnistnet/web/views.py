@@ -149,14 +149,14 @@ def _passed(example: ExampleGradient, number: int, after: Indices, kept: Indices
 
 def _three_ways(ways: ThreeWays, rows: list[Indices]) -> dict[str, Any]:
     # All of the pixels are shown, and of a layer those neurons that are on the page.
-    kept = np.arange(len(ways.behind)) if ways.layer == 1 else rows[ways.layer - 2]
+    kept = np.arange(len(ways.activations_before)) if ways.layer == 1 else rows[ways.layer - 2]
     activation_nudges = ways.activation_nudges
     return {
         "layer": ways.layer,
         "neuron": ways.neuron,
         "neurons": kept.tolist(),
         "weights": ways.weights[kept].tolist(),
-        "behind": ways.behind[kept].tolist(),
+        "behind": ways.activations_before[kept].tolist(),
         "bias_nudge": ways.bias_nudge,
         "weight_nudges": ways.weight_nudges[kept].tolist(),
         "activation_nudges": None if activation_nudges is None else activation_nudges[kept].tolist(),
