@@ -68,7 +68,7 @@ def command(
 
     path = find_checkpoint(checkpoint, default="3blue1brown")
     loaded = checkpoints.load(path)
-    exhibit = prepare(
+    demo_model = prepare(
         checkpoint or "3blue1brown", loaded, open_store(loaded.config.dataset, data_dir, mirrors, loaded.read_as)
     )
     with _listening(host, port) as listener, one_blas_thread():
@@ -77,7 +77,7 @@ def command(
         address = f"http://{'localhost' if host in ('0.0.0.0', '::') else shown}:{bound}/"
         if not is_loopback(host):
             echo(f"mnistnet: warning: bound to {host}: whoever can reach this machine can use the page", err=True)
-        thread = _serve(create_app(exhibit, Hosts(host, bound)), listener)
+        thread = _serve(create_app(demo_model, Hosts(host, bound)), listener)
         echo(f"listening at {address} (Ctrl-C stops)")
         if not no_browser and not _opened(address):
             echo("no browser could be opened; open that address yourself", err=True)

@@ -106,6 +106,6 @@ def _list(data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> Non
             echo(f"  not here: `{command_line('download', name)}` fetches it into {store.folder}")
         elif words:
             bad = ", ".join(f"{file} {state}" for file, state in states.items() if state != "verified")
-            echo(f"  NOT whole in {store.folder}: {bad}; `{command_line('download', name)}` mends it")
+            echo(f"  NOT whole in {store.folder}: {bad}; `{command_line('download', name)}` repairs it")
         else:
             echo(f"  verified in {store.folder}")

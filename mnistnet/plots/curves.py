@@ -16,7 +16,13 @@ from mnistnet.plots import GREY, figure, line_styles
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST = {"loss": 1e39, "train_accuracy": 1, "validation_loss": 1e39, "validation_accuracy": 1, "learning_rate": 1e10}
+MAX_FIGURES = {
+    "loss": 1e39,
+    "train_accuracy": 1,
+    "validation_loss": 1e39,
+    "validation_accuracy": 1,
+    "learning_rate": 1e10,
+}
 FAR = 20  # times as large: then a logarithmic axis
 COSTS = {"quadratic": "Quadratic cost", "cross_entropy": "Cross-entropy"}
 
@@ -40,7 +46,7 @@ def curve(name: str, checkpoint: Checkpoint) -> Curve:
     if not checkpoint.epoch:
         raise PlotError(f"{name}: no epoch was trained, so there is nothing to draw")
     columns = {}
-    for key, most in MOST.items():
+    for key, most in MAX_FIGURES.items():
         values = np.array(checkpoint.metrics.get(key) or [None], float)
         bad = ~((values >= 0) & (values <= most)) & ~(np.isnan(values) & key.startswith("validation"))
         if len(values) != checkpoint.epoch or bad.any():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BEST, TOP, OTHERS = "#000000", COLOURS[0], "#C6C6C6"  # the best trial, the best tenth, all others
 COLUMNS = 4
-FEW = 8  # different whole numbers of a key: up to so many get a place each
+MAX_CATEGORIES = 8  # different whole numbers of a key: up to so many get a place each
 
 
 class Scale:
@@ -30,7 +30,7 @@ class Scale:
         different = sorted({json.dumps(value): value for value in values}.values(), key=_order)
         numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in different)
         self._places: dict[str, float] | None = None
-        if numbers and len(different) > (3 if any(isinstance(value, float) for value in different) else FEW):
+        if numbers and len(different) > (3 if any(isinstance(value, float) for value in different) else MAX_CATEGORIES):
             low, high = float(different[0]), float(different[-1])
             self.logarithmic = low > 0 and high / low > 10
             self._low, self._high = self._of(low), self._of(high)
