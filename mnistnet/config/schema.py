@@ -189,9 +189,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     keep: Annotated[
         Literal["best", "last"],
-        Meta(
-            description="which epoch's network is the result: that with the highest validation accuracy, or the last"
-        ),
+        Meta(description="which epoch's network is the result: that with the highest validation accuracy, or the last"),
     ] = "best"
     seed: Annotated[
         int,
