@@ -60,6 +60,8 @@ def help_text(name: str, command: click.Command, shared: set[tuple[str, str]]) -
     hidden = [option for option, record in _records(command).items() if record in shared]
     command.params = [param for param in command.params if param not in hidden]
     command.add_help_option = False
+    if isinstance(command, click.Group):
+        command.epilog = None  # its commands have examples of their own
     return command.get_help(click.Context(command, info_name=name, terminal_width=WIDTH)).strip()
 
 
