@@ -10,13 +10,11 @@ from benchmarks.report import replace_between
 
 RESULTS = ROOT / "benchmarks" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
-PLAIN = ("promise", "what", "tried", "lost")
+PLAIN = ("promise", "what", "tried", "lost", "largest", "slowest")  # columns, and which trials had the maxima
 WORDS = {
     "taken": "{} accepted as still valid",
     "megabytes": "at most {} MB more than at rest",
-    "largest": "({})",
     "seconds": "at most {} s",
-    "slowest": "({})",
     "held_seconds": "each for at most {} s",
     "processor_seconds": "{} s of the server's processor time",
     "ms_before": "a good request takes {} ms before (the median)",
@@ -53,14 +51,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Return the rows of a promise as a table."""
     lines = ["| tried | how often | lost | also measured |", "| --- | ---: | ---: | --- |"]
     for row in rows:
-        also = ", ".join(WORDS[key].format(row[key]) for key in sorted(row, key=_place) if key not in PLAIN)
-        lines.append(f"| {row['what']} | {row['tried']:,} | {row['lost']:,} | {also.replace(', (', ' (')} |")
+        also = ", ".join(WORDS[key].format(row[key]) for key in row if key not in PLAIN)
+        lines.append(f"| {row['what']} | {row['tried']:,} | {row['lost']:,} | {also} |")
     return "\n".join(lines)
-
-
-def _place(key: str) -> int:
-    """Return the place of a figure in its row: each beside what it belongs to."""
-    return list(WORDS).index(key) if key in WORDS else len(WORDS)
 
 
 def cost(figures: dict[str, Any]) -> str:
