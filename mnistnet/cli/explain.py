@@ -104,9 +104,9 @@ def command(
 ) -> None:
     """Explain backpropagation for one digit, in the file IMAGE or from the data set.
 
-    Follows the video "What is backpropagation really doing?": the cost of the digit, what the output layer wishes,
-    three ways to raise a neuron, all wishes added up and passed back, which weights and biases matter most, and why not
-    to train on one digit alone. On a small terminal a pager shows it (PAGER names another).
+    Follows the video "What is backpropagation really doing?" in six sections: the example, what the output layer
+    wishes, three ways for one neuron, all wishes passed back, which weights and biases matter most, and the average
+    over all examples. On a small terminal a pager shows it (PAGER names another).
     """
     if (image is None) == (index is None):
         raise UsageError("expected either a picture file or --index N, " + ("found both" if image else "found neither"))
