@@ -55,7 +55,7 @@ build: $(VENV)/.installed-dev  ## build the sdist and the wheel into dist/, the 
 package-test: build  ## install the wheel into an empty environment and try it there
 	$(BIN)/python .ci/package_test.py dist/*.whl
 
-docs-examples: $(VENV)/.installed-dev  ## run the commands of docs/backpropagation.md and the README's pictures, and show what they print
+docs-examples: $(VENV)/.installed-dev  ## run the commands that docs/ and the README show, and write what they print
 	$(BIN)/python -m scripts.examples
 	$(BIN)/python -m scripts.terminal
 

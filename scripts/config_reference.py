@@ -88,20 +88,19 @@ def allowed(schema: Schema, several: bool = False, such: bool = False) -> str:
         case {"enum": choices}:
             return ", ".join(f"`{each}`" for each in choices)
         case {"$ref": _}:
-            return "a mapping"
+            return "mapping"
         case {"type": "array", "items": items}:
             low, high = schema.get("minItems"), schema.get("maxItems")
             count = "" if high is None else f"{high} " if low == high else f"{low} to {high} "
-            return f"a list of {count}{'such' if such else allowed(items, several=True)}"
+            return f"list of {count}{'such' if such else allowed(items, several=True)}"
         case {"type": "integer" | "number" as kind}:
-            noun = "whole number" if kind == "integer" else "number"
-            return f"{noun}s{_range(schema)}" if several else f"a {noun}{_range(schema)}"
+            return f"{kind}{'s' if several else ''}{_range(schema)}"
         case {"type": "null"}:
             return "`null`"
         case {"type": "boolean"}:
             return "`true` or `false`"
         case {"type": "string", "pattern": _}:
-            return "a path"
+            return "path"
     raise ValueError(f"expected a kind of schema that this page can put in words, found {schema}")
 
 

@@ -1,8 +1,7 @@
-"""Checkpoints: a JSON header and named arrays in one .npz, data and nothing else. docs/checkpoint.md is the format.
+"""Checkpoints: a JSON header and named arrays in one .npz. docs/checkpoint.md describes the format.
 
-Saving is atomic and depends on its arguments alone: equal networks make equal bytes. It refuses to write what loading
-would refuse. Loading trusts nothing: the header is read first, and what its config demands is compared with what the
-file holds before the network takes any memory.
+Saving is atomic, and equal networks make equal bytes. It refuses to write what loading would refuse. Loading trusts
+nothing: it reads the header first, and compares its config with the file's arrays before allocating the network.
 """
 
 import stat
@@ -40,7 +39,7 @@ Words = Annotated[str, Meta(max_length=200, pattern=r"\A[ -~]*\Z")]
 
 
 class Best(TypedDict):
-    """Which epoch was chosen so far, by what, and how it scored."""
+    """The best epoch so far, how it was chosen, and its score."""
 
     epoch: Count
     validation_accuracy: float | None
@@ -50,8 +49,7 @@ class Best(TypedDict):
 class Origin(TypedDict):
     """The data set a network has learned from: its name, and the SHA-256 of each of its files.
 
-    Of a data set of one's own also what nothing else tells: the names of the classes, an image's rows and columns, and
-    how pictures are prepared.
+    For data of your own also the names of the classes, an image's rows and columns, and how pictures are prepared.
     """
 
     name: Words
@@ -63,12 +61,12 @@ class Origin(TypedDict):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network with all it takes to use it, to say where it comes from, and (in `training`) to go on training it.
+    """A network with its preprocessing, its origin, and (in `training`) the state to resume training.
 
     `metrics` are columns of equal length, one entry an epoch. `parameters` says which weights the layers hold: "raw",
-    or "averaged". `temperature` calibrates shown confidences, or is None; `ood_threshold` is what an answer must reach
-    not to be called unsure, or None. `training` maps names that end in `.steps` to a count, int64 of shape (), and
-    other names to a float32 vector with a number for each parameter.
+    or "averaged". `temperature` calibrates shown confidences, or is None; `ood_threshold` is the score below which an
+    answer is unsure, or None. `training` maps names that end in `.steps` to a count, int64 of shape (), and other names
+    to a float32 vector with a number for each parameter.
     """
 
     config: Config
@@ -111,7 +109,7 @@ class Checkpoint:
         return replace(self.config.read_as, pictures=self.pictures)
 
     def header(self) -> dict[str, Any]:
-        """Return what the file's header holds, as plain values in a fixed order."""
+        """Return the file's header, as plain values in a fixed order."""
         return {
             "format": FORMAT,
             **self.versions,
@@ -128,7 +126,7 @@ class Checkpoint:
 
 
 def origin(store: Store) -> Origin:
-    """Return what a header says about the data in a store."""
+    """Return the header's entry about a store's data."""
     spec, known = store.spec, Origin(name=store.spec.name, sha256=store.hashes())
     pictures: Literal["digits", "scale"] = "digits" if store.pictures == "digits" else "scale"
     if spec.files:  # published: the registry tells the rest
@@ -161,7 +159,7 @@ class _Header(msgspec.Struct):
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint in the place of `path`, or leave what is there as it is. Raises CheckpointError."""
+    """Write a checkpoint to `path`, or leave the old file unchanged. Raises CheckpointError."""
     try:
         arrays = _arrays(checkpoint)
         with atomic_write(path) as stream:
@@ -183,7 +181,7 @@ def write(stream: BinaryIO, checkpoint: Checkpoint) -> None:
 
 
 def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
-    """Return what a file holds. Raises FormatError where it could not be read again."""
+    """Return a file's arrays. Raises FormatError where they could not be read again."""
     entries = checkpoint.header()
     header = msgspec.json.encode(entries)
     arrays: dict[str, Array] = {"header": np.array(header)}
@@ -200,7 +198,7 @@ def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
 
 
 def load(path: Path, *, training: bool = False) -> Checkpoint:
-    """Read a checkpoint; `training`: with what resuming needs. Raises CheckpointError, naming `path`."""
+    """Read a checkpoint; `training`: with the state to resume. Raises CheckpointError, naming `path`."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             what = "is a directory" if path.is_dir() else "is a device or a pipe"
@@ -282,7 +280,7 @@ def _read_network(file: npz.Reader, config: Config) -> Network:
     shapes: dict[str, tuple[int, ...]] = {}
     for i, (fan_in, fan_out) in enumerate(pairwise(config.layer_sizes)):
         shapes[f"layers.{i}.weight"], shapes[f"layers.{i}.bias"] = (fan_out, fan_in), (fan_out,)
-    # All are compared with the bytes in the file before the network takes memory for the first of them.
+    # All are compared with the file's bytes before memory for the network is allocated.
     for name, shape in shapes.items():
         file.expect(name, "<f4", shape)
     for name in file.names:

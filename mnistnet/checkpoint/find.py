@@ -1,4 +1,4 @@
-"""From a word to a checkpoint's file: a path, a run's folder, the newest run, or a network that is shipped."""
+"""From a word to a checkpoint's file: a path, a run's folder, the newest run, or a shipped network."""
 
 from contextlib import suppress
 from pathlib import Path

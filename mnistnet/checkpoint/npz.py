@@ -1,4 +1,4 @@
-"""Named arrays in one file: the plainest kind of .npz, each array stored as it is. numpy.load reads it too.
+"""Named arrays in one file: an .npz with uncompressed arrays, which numpy.load reads, too.
 
 The reader trusts nothing. zipfile makes an object for each entry that a forged directory lists, and numpy.load takes
 memory for each number that a forged shape claims; here every size is compared with the file's own before anything
@@ -22,7 +22,7 @@ from mnistnet.util.arrays import Array
 MAX_DIRECTORY = 1 << 16  # bytes: room for 800 arrays
 _DATE = (1980, 1, 1, 0, 0, 0)  # a fixed time stamp: equal arrays make equal bytes on any day
 
-# The zip format's three records (APPNOTE.TXT 4.3), and where an array's own header ends and what it may say.
+# The zip format's three records (APPNOTE.TXT 4.3), and the form of an array's own header.
 _LOCAL = struct.Struct("<4s5H3I2H")
 _ENTRY = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
@@ -34,7 +34,7 @@ _DESCRIPTION = re.compile(
 
 
 class FormatError(Exception):
-    """What is wrong with a file, without its name."""
+    """The error in a file, without its name."""
 
 
 def write(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
@@ -59,7 +59,7 @@ class _Member(NamedTuple):
 
 
 class Reader:
-    """The arrays in an open file. Each method raises FormatError where the file is not what it should be."""
+    """The arrays in an open file. Each method raises FormatError for an invalid file."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -78,7 +78,7 @@ class Reader:
         return list(self._members)
 
     def expect(self, name: str, dtype: str, shape: tuple[int, ...]) -> int:
-        """Check an array's type ("<f4") and shape, and that it has bytes for them; return where its numbers start."""
+        """Check an array's type ("<f4"), shape and size; return the offset of its numbers."""
         found_dtype, found_shape, start = self._description(name)
         if (found_dtype, found_shape) != (dtype, shape):
             raise FormatError(f"{name}: expected {dtype} of shape {shape}, found {found_dtype} of shape {found_shape}")
@@ -104,7 +104,7 @@ class Reader:
         return self._content(name)[start:]
 
     def _find_directory(self) -> tuple[bytes, int]:
-        """Return the zip directory, and where in the file it starts."""
+        """Return the zip directory, and its offset in the file."""
         size = self._file_size
         if size == 0:
             raise FormatError("the file is empty")
@@ -117,7 +117,7 @@ class Reader:
         return self._read(start, length), start
 
     def _read_entry(self, directory: bytes) -> bytes:
-        """Take in the directory's first entry, and return the rest of the directory."""
+        """Read the directory's first entry, and return the rest of the directory."""
         if len(directory) < _ENTRY.size:
             raise FormatError("its list of arrays is damaged")
         signature, _, _, flags, method, _, _, checksum, stored, size, *lengths, _, _, _, offset = _ENTRY.unpack_from(
@@ -144,7 +144,7 @@ class Reader:
         return directory[end:]
 
     def _description(self, name: str) -> tuple[str, tuple[int, ...], int]:
-        """Return the type and shape that an array's own header claims, and where its numbers start."""
+        """Return the type and shape in an array's own header, and the offset of its numbers."""
         if name not in self._members:
             raise FormatError(f"lacks the array {name}")
         start, size, _ = self._members[name]
@@ -163,7 +163,7 @@ class Reader:
         return content
 
     def _read(self, start: int, size: int) -> bytes:
-        """Return so many bytes, having checked that the file has them: reading takes memory for what it is asked."""
+        """Read bytes, after checking that the file has so many, because reading allocates them first."""
         if start + size > self._file_size:
             raise FormatError("the file is cut short")
         self._stream.seek(start)

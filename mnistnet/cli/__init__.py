@@ -1,7 +1,6 @@
-"""The command line: one file a command. This one finds them and is the edge where errors become exit codes.
+"""The command line: one file for each command. This one finds them and turns errors into exit codes.
 
-Command modules import only Click and the errors at the top; what takes time to import they import when called, so
-that `--help` answers at once.
+Command modules import slow modules inside their functions, so that `--help` answers at once.
 """
 
 import importlib
@@ -94,7 +93,7 @@ class Cli(click.Group):
         except TerminatedError:
             return 143
         except BrokenPipeError:
-            # Whoever read our output has gone. Python would complain once more when it closes stdout at the end.
+            # The reader of our output has gone. Without this, Python would complain again when it closes stdout.
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
@@ -103,7 +102,7 @@ class Cli(click.Group):
         except OSError as error:
             return _fail(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
         except Exception as error:
-            if heard:  # a library that was being imported just then has made an error of its own of ours
+            if heard:  # a library that was being imported has turned our exception into its own
                 return heard[0]
             if os.environ.get("MNISTNET_DEBUG"):
                 raise
@@ -123,9 +122,9 @@ def _fail(message: str, code: int) -> int:
 
 @contextmanager
 def _signals_as_exceptions(heard: list[int]) -> Iterator[None]:
-    """Let SIGTERM unwind the program like Ctrl-C does, so that temporary files go and messages come.
+    """Let SIGTERM unwind the program as Ctrl-C does, so that temporary files are removed and messages printed.
 
-    The exit code that belongs to a signal is added to `heard` as well.
+    The exit code of a signal is added to `heard`.
     """
 
     def terminate(number: int, frame: object) -> None:
@@ -150,10 +149,10 @@ def _signals_as_exceptions(heard: list[int]) -> Iterator[None]:
         wanted[signal.SIGINT] = interrupt
     try:
         before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    except ValueError:  # not in the main thread: whoever embeds us handles signals
+    except ValueError:  # not in the main thread: the embedding program handles signals
         yield
         return
-    # What is raised in a destructor or in a callback from C, Python ignores; so those that we raise there come again.
+    # Python ignores exceptions raised in a destructor or in a callback from C, so signals heard there are sent again.
     hook, sys.unraisablehook = sys.unraisablehook, again
     try:
         yield
@@ -173,7 +172,7 @@ def _send(number: int) -> None:
 
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
-    """Show what the package's modules log (healed files and the like) as lines on stderr; what others log, nowhere."""
+    """Show what the package's modules log as lines on stderr, and what other packages log nowhere."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

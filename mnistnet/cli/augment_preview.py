@@ -37,7 +37,7 @@ Examples:
     help="The .png to write.",
 )
 @click.option("--count", type=click.IntRange(1, 200), default=10, show_default=True, help="Number of training images.")
-@click.option("--zoom", type=click.IntRange(1, 8), default=2, show_default=True, help="Dots a side for each pixel.")
+@click.option("--zoom", type=click.IntRange(1, 8), default=2, show_default=True, help="Size of each pixel, in dots.")
 @data_options
 @json_option
 def command(
@@ -52,8 +52,8 @@ def command(
 ) -> None:
     """Draw training images, each with nine distorted copies, as a config's `augment` makes them.
 
-    The images are of each class in turn; as many of a config's `drawn_digits` and of its `non_digits` follow.
-    `--set seed=N` chooses other distortions.
+    The classes take turns; as many of the config's `drawn_digits` and `non_digits` follow. `--set seed=N` chooses other
+    distortions.
     """
     if out.suffix.lower() != ".png":
         raise UsageError(f"{out}: expected a file name that ends in .png")

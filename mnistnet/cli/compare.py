@@ -82,10 +82,10 @@ def command(
     if as_json:
         echo_json(compare.as_json(comparison))
         return
-    from mnistnet.cli.compare_report import tell
+    from mnistnet.cli.compare_report import report_lines
     from mnistnet.util.text_drawing import is_rich_terminal
 
-    for block in tell(comparison, is_rich_terminal()):
+    for block in report_lines(comparison, is_rich_terminal()):
         echo(*block.split("\n"))
 
 

@@ -1,4 +1,4 @@
-"""The report of `mnistnet compare`: two tables, curves, and sentences about what they show."""
+"""The report of `mnistnet compare`: two tables, curves and sentences."""
 
 import sys
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ SPARKS = "▁▂▃▄▅▆▇█"
 CURVE = 46  # columns
 
 
-def tell(comparison: Comparison, rich: bool) -> Iterator[str]:
-    """Yield the lines, with curves where the terminal is a `rich` one that has the characters for them."""
+def report_lines(comparison: Comparison, rich: bool) -> Iterator[str]:
+    """Yield the lines, with curves if the terminal is `rich` and can show their characters."""
     trajectories, pen = comparison.trajectories, Pen(rich)
     yield pen.heading("Cost and accuracy")
     yield from _results(trajectories)
@@ -68,7 +68,7 @@ def _epochs(trajectory: Trajectory) -> str:
 
 
 def _name(trajectory: Trajectory) -> str:
-    """Return a name that fits its column: of a long one both ends."""
+    """Return a name that fits its column; a long one loses its middle."""
     name = trajectory.entry.name
     return name if len(name) < NAME else f"{name[: NAME // 2 - 2]}..{name[1 - NAME // 2 :]}"
 
@@ -114,7 +114,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     if not _one_cost(trajectories):
         yield "Their costs are of different kinds and cannot be compared: look at the accuracies."
     if len({(config.seed, config.validation) for config in configs}) > 1:
-        yield "They were judged by different validation images, so small differences in accuracy say little."
+        yield "They were evaluated on different validation images, so small differences in accuracy say little."
     for trajectory in trajectories:
         if trajectory.diverged:
             entry = trajectory.entry
@@ -139,9 +139,12 @@ def _drunk_man(comparison: Comparison) -> str | None:
         f"{short(drunk.path_length)} that ends {short(drunk.displacement)} from its start. "
     )
     if len(drunk.stretch) > 2:
-        walked, came = drunk.stretch_lengths
+        path_length, displacement = drunk.stretch_lengths
         steps = len(drunk.stretch) - 1
-        text += f"Of {steps} steps in the middle, the path has length {short(walked)} and displacement {short(came)}. "
+        text += (
+            f"Of {steps} steps in the middle, the path has length {short(path_length)} and displacement "
+            f"{short(displacement)}. "
+        )
     his, other = drunk.snapshots[-1].train_cost, careful.snapshots[-1].train_cost
     if his < other:
         return (

@@ -1,4 +1,4 @@
-"""`mnistnet data`: what is in data of your own, and the same written in the form that is read fastest."""
+"""`mnistnet data`: describe data of your own, and convert it to IDX files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ USUAL = {"pictures": "auto", "orientation": "upright", "invert": False, "test_sh
 
 
 def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how data of one's own is to be read, as the config's keys do."""
+    """Add the options that say how data of your own is to be read, as the config's keys do."""
     options = (
         click.option(
             "--pictures",
@@ -64,12 +64,12 @@ Examples:
   mnistnet data convert train.csv ./mine""",
 )
 def command() -> None:
-    """Look at data of your own, and convert it: IDX files, CSV, NumPy files, or folders of pictures."""
+    """Describe and convert data of your own: IDX files, CSV, NumPy files, or folders of pictures."""
 
 
 @command.command(
     name="info",
-    short_help="Say what is in SOURCE, and what looks wrong.",
+    short_help="Describe SOURCE, and say what looks wrong.",
     epilog="""\b
 Examples:
   mnistnet data info ./mine
@@ -78,7 +78,7 @@ Examples:
 )
 @click.argument("source")
 @_reading_options
-@click.option("--plot", type=PATH, metavar="FILE.png", help="Draw a sheet of examples, a line for each class.")
+@click.option("--plot", type=PATH, metavar="FILE.png", help="Draw a sheet of examples, a row for each class.")
 @data_options
 @json_option
 def info(
@@ -89,10 +89,10 @@ def info(
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Say what was understood of SOURCE: its form, its classes with counts, how bright it is, what looks wrong.
+    """Describe SOURCE: its form, its classes with counts, its brightness, and what looks wrong.
 
-    SOURCE is a folder of IDX files, of pictures (train/7/*.png, or a labels.csv), of .csv or .npy files; a .csv or .npz
-    file; of a folder of several IDX sets one of them, as ./gzip/emnist-digits; or the name of a published set.
+    SOURCE is a folder of IDX files, of pictures (train/7/*.png, or a labels.csv), or of .csv or .npy files; a .csv or
+    .npz file; one of several IDX sets in a folder, as ./gzip/emnist-digits; or the name of a published set.
     """
     store = _opened(source, data_dir, mirrors, how)
     describe(store, as_json, how)
@@ -127,9 +127,9 @@ def convert(
     as_json: bool,
     **how: Any,
 ) -> None:
-    """Write SOURCE as four IDX files into FOLDER, a new one: images upright, white on black, read fast afterwards.
+    """Write SOURCE as four IDX files into FOLDER, a new one: images upright, white on black.
 
-    SOURCE is what `mnistnet data info` takes. FOLDER is made whole or not at all.
+    SOURCE is what `mnistnet data info` takes.
     """
     from mnistnet.data import own_data
     from mnistnet.data.convert import convert as write
@@ -153,7 +153,7 @@ def _read_as(how: dict[str, Any]) -> "ReadAs":
 
 
 def describe(store: "Store", as_json: bool, how: dict[str, Any]) -> None:
-    """Print what is in a data set, and how to train on it; `how`: the options that it was read with."""
+    """Describe a data set, and print how to train on it. `how` holds the options it was read with."""
     from mnistnet.data.summary import fitting, summary
 
     found, (rows, columns) = summary(store), store.spec.shape

@@ -17,7 +17,7 @@ from mnistnet.util.extras import install_command
 if TYPE_CHECKING:
     from flask import Flask
 
-WAIT = 0.5  # seconds of waiting at a time: Windows hears Ctrl-C between two waits only
+WAIT = 0.5  # seconds a wait: Windows notices Ctrl-C only between two
 
 
 @click.command(
@@ -38,7 +38,7 @@ Examples:
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address to listen at; any but this machine's own lets your network in.",
+    help="Address to listen at; others than the default let your network in.",
 )
 @data_options
 def command(
@@ -68,7 +68,7 @@ def command(
 
     path = find_checkpoint(checkpoint, default="3blue1brown")
     loaded = checkpoints.load(path)
-    exhibit = prepare(
+    demo_model = prepare(
         checkpoint or "3blue1brown", loaded, open_store(loaded.config.dataset, data_dir, mirrors, loaded.read_as)
     )
     with _listening(host, port) as listener, one_blas_thread():
@@ -77,11 +77,11 @@ def command(
         address = f"http://{'localhost' if host in ('0.0.0.0', '::') else shown}:{bound}/"
         if not is_loopback(host):
             echo(f"mnistnet: warning: bound to {host}: whoever can reach this machine can use the page", err=True)
-        thread = _serve(create_app(exhibit, Hosts(host, bound)), listener)
+        thread = _serve(create_app(demo_model, Hosts(host, bound)), listener)
         echo(f"listening at {address} (Ctrl-C stops)")
         if not no_browser and not _opened(address):
             echo("no browser could be opened; open that address yourself", err=True)
-        # Signals reach this thread alone, so that they can interrupt nothing but this waiting.
+        # Signals reach only this thread, so they can interrupt only this wait.
         while thread.is_alive():
             thread.join(WAIT)
     raise DemoError("the server stopped by itself")
@@ -93,7 +93,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=256)
     except (OSError, UnicodeError) as error:
-        # Python adds the address to the system's words, and it is said here already.
+        # Python adds the address to the system's message, which names it already.
         words = (getattr(error, "strerror", None) or str(error)).partition(" (while ")[0]
         raise DemoError(
             f"cannot listen at {host}, port {port}: {words[:1].lower() + words[1:]}; choose others with --host, --port"
@@ -101,7 +101,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _serve(app: "Flask", listener: socket.socket) -> threading.Thread:
-    """Serve the page from threads that end with the program."""
+    """Serve the page from daemon threads."""
     import logging
 
     import waitress

@@ -23,19 +23,17 @@ Examples:
   mnistnet download --mirror http://localhost:8000/mnist/""",
 )
 @click.argument("dataset", required=False)
-@click.option(
-    "--list", "list_all", is_flag=True, help="List the data sets, and whether they are here. Fetches nothing."
-)
+@click.option("--list", "list_all", is_flag=True, help="List the data sets and whether they are here; fetch nothing.")
 @data_options
 @json_option
 def command(
     dataset: str | None, list_all: bool, data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool
 ) -> None:
-    """Make sure that DATASET (mnist, fashion_mnist, kmnist) is there and is what was published [default: mnist].
+    """Fetch DATASET (mnist, fashion_mnist, kmnist) unless it is there, and verify it [default: mnist].
 
-    Verifies the SHA-256 of each file, fetches what is missing or damaged from the first mirror that has it, and sets
-    damaged files aside under another name. A file that was packed anew counts if what it holds is what was published.
-    DATASET can be the path of data of your own, too: then it is read, and said what is in it, as by `data info`.
+    Verifies the SHA-256 of each file, fetches missing and damaged ones from the first mirror that has them, and renames
+    damaged files. A repacked file is accepted if its content is what was published. DATASET can also be the path of
+    data of your own, which is then described as by `data info`.
     """
     if list_all:
         if dataset:
@@ -65,7 +63,7 @@ def command(
 
 
 def _own(store: "Store", as_json: bool) -> None:
-    """Print what data of one's own holds."""
+    """Describe data of your own."""
     for name, sha256 in store.hashes().items():
         if as_json:
             echo_json({"file": name, "sha256": sha256, "status": "read"})
@@ -108,6 +106,6 @@ def _list(data_dir: Path | None, mirrors: tuple[str, ...], as_json: bool) -> Non
             echo(f"  not here: `{command_line('download', name)}` fetches it into {store.folder}")
         elif words:
             bad = ", ".join(f"{file} {state}" for file, state in states.items() if state != "verified")
-            echo(f"  NOT whole in {store.folder}: {bad}; `{command_line('download', name)}` mends it")
+            echo(f"  NOT whole in {store.folder}: {bad}; `{command_line('download', name)}` repairs it")
         else:
             echo(f"  verified in {store.folder}")

@@ -63,7 +63,7 @@ def command(
     classifiers = [Classifier.of(each) for each in (loaded, *others)]
     check_alike(classifiers)  # before any data is fetched
     read_as = loaded.read_as
-    if dataset:  # of another data set only what the network itself asks for is known
+    if dataset:  # for another data set, only what the network itself asks for is known
         read_as = ReadAs(pictures=read_as.pictures, pixels=read_as.pixels)
     store = open_store(dataset or loaded.config.dataset, data_dir, mirrors, read_as)
     began = time.perf_counter()
@@ -103,13 +103,13 @@ def command(
 
 
 def same_images(one: "Checkpoint", other: "Checkpoint", part: str) -> bool:
-    """Return whether both networks were trained on the same division of the same images, or it does not matter."""
+    """Return whether both networks were trained on the same split of the same images, or this does not matter."""
     keys = ["dataset", "seed", "validation", "train_images", *(["drawn_digits"] if part == "train" else [])]
     return part == "test" or all(getattr(one.config, key) == getattr(other.config, key) for key in keys)
 
 
 def examples_of(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
-    """Return a part of the data set, divided as it was for this network's training."""
+    """Return a part of the data set, split as for this network's training."""
     from mnistnet.config.loader import check_layer_sizes
     from mnistnet.training.state import split_for
 
@@ -122,9 +122,7 @@ def examples_of(loaded: "Checkpoint", store: "Store", part: str) -> "Examples":
     if part == "train":
         return train
     if validation is None:
-        raise UsageError(
-            "--split validation: this network was trained with validation: 0, so no images were kept apart"
-        )
+        raise UsageError("--split validation: this network was trained with validation: 0, so no images were held out")
     return validation
 
 

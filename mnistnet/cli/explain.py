@@ -1,4 +1,4 @@
-"""`mnistnet explain`: what one digit wishes of a network, told in the video's order."""
+"""`mnistnet explain`: what one digit wishes of a network, in the video's order."""
 
 import shutil
 import sys
@@ -104,9 +104,9 @@ def command(
 ) -> None:
     """Explain backpropagation for one digit, in the file IMAGE or from the data set.
 
-    Follows the video "What is backpropagation really doing?": the cost of the digit, what the output layer wishes,
-    three ways to raise a neuron, all wishes added up and passed back, which weights and biases matter most, and why not
-    to train on one digit alone. On a small terminal a pager shows it (PAGER names another).
+    Follows the video "What is backpropagation really doing?" in six sections: the example, what the output layer
+    wishes, three ways for one neuron, all wishes passed back, which weights and biases matter most, and the average
+    over all examples. On a small terminal a pager shows it (PAGER names another).
     """
     if (image is None) == (index is None):
         raise UsageError("expected either a picture file or --index N, " + ("found both" if image else "found neither"))
@@ -134,7 +134,7 @@ def command(
     store = open_store(loaded.config.dataset, data_dir, mirrors, loaded.read_as)
     check_layer_sizes(loaded.config, store.spec, "the checkpoint's config")
     store.ensure()
-    check_data(loaded, store, "test")  # whatever is asked for, what is explained is the network as it is
+    check_data(loaded, store, "test")  # the network is explained as it is, whatever the options
     train, test = store.examples("train"), store.examples("test")
     if image:
         picture = _from_file(image, loaded, network)
@@ -193,7 +193,7 @@ def _show(blocks: list[str], colours: bool) -> None:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture to explain: what it is called, its pixels, what it should be read as, where it comes from."""
+    """A picture to explain: its name, its pixels, its label and its origin."""
 
     title: str
     pixels: "npt.NDArray[np.uint8]"

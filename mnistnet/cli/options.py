@@ -1,4 +1,4 @@
-"""What commands share: options, the checkpoint a word stands for, progress bars."""
+"""What commands share: options, finding checkpoints, progress bars."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class UserPath(click.Path):
-    """A path in which ~ is the home folder where no shell has seen to it: `--config=~/mine.yaml`, a quoted name."""
+    """A path in which ~ is the home folder, also where the shell does not expand it: `--config=~/mine.yaml`."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -73,7 +73,7 @@ def set_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def open_store(
     dataset: str, data_dir: Path | None, mirrors: tuple[str, ...], read_as: "ReadAs | None" = None
 ) -> "Store":
-    """Return the store of a data set, with a progress bar for what it has to fetch or to read; or of one's own data."""
+    """Return the store of a published data set or of data of your own, with a progress bar for fetching and reading."""
     from mnistnet.config import loader as config
     from mnistnet.data import own_data
     from mnistnet.data.registry import DATASETS
@@ -90,9 +90,9 @@ def open_store(
 
 
 def check_data(loaded: "Checkpoint", store: "Store", part: str) -> None:
-    """See whether a data set still holds the files that a network has learned from.
+    """Check that a data set still holds the files that a network has learned from.
 
-    Raises UsageError where a part of its training files is asked for, which others cannot be; else warns.
+    Raises UsageError where a part of these training files is asked for; else warns.
     """
     if dict(loaded.dataset["sha256"]) == store.hashes():
         return
@@ -104,7 +104,7 @@ def check_data(loaded: "Checkpoint", store: "Store", part: str) -> None:
 
 
 class DownloadBar:
-    """Draws a bar for each file that is fetched, on a terminal; elsewhere a line."""
+    """Shows a bar for each file that is fetched, on a terminal; elsewhere prints a line."""
 
     def __init__(self) -> None:
         self._name, self._received = "", 0
@@ -133,7 +133,7 @@ class DownloadBar:
 
 
 class ReadingBar:
-    """Draws a bar for the pictures of a folder as they are checked and read, on a terminal."""
+    """Shows a bar on a terminal for the pictures of a folder as they are checked and read."""
 
     def __init__(self) -> None:
         self._what = ""
@@ -163,7 +163,7 @@ def bar(total: int, what: str, unit: str) -> "tqdm[Any]":
 def find_checkpoint(word: str | None, default: str | None = None) -> Path:
     """Return the file that `word` names: a path, a run's folder, `last-run`, or a network that comes with the package.
 
-    Without a word it is `default`, which is said on stderr. A path of the same name as a shipped network is `./NAME`.
+    Without a word it is `default`, and a line on stderr says so. A path with the name of a shipped network is `./NAME`.
     """
     if word is not None:
         return find(word)

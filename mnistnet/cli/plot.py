@@ -1,4 +1,4 @@
-"""`mnistnet plot`: parse, call, and say which file was drawn."""
+"""`mnistnet plot`: draw a figure, and print its file's name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,9 +50,9 @@ Examples:
   mnistnet plot sweep sweeps/sweep""",
 )
 def command() -> None:
-    """Draw plots of runs, networks and sweeps, for paper and screen: PNG, SVG or PDF.
+    """Draw plots of runs, networks and sweeps: PNG, SVG or PDF.
 
-    Each command prints the name of the file that it drew. Needs the extra `plot`. docs/plots.md shows how to read them.
+    Each command prints the name of its file. Needs the extra `plot`. docs/plots.md shows how to read them.
     """
 
 
@@ -105,13 +105,13 @@ def mistakes(
     """
     path = _checked_output(output, word, "mistakes")
     from mnistnet.inference.misclassified import most_confident_errors
-    from mnistnet.plots.misclassified import draw_mistakes
+    from mnistnet.plots.misclassified import draw_misclassified
 
     subject = _evaluated(word, split, data_dir, mirrors)
     found = most_confident_errors(subject.evaluation, subject.examples, subject.loaded.temperature, most)
     wrong = subject.evaluation.total - subject.evaluation.correct
     title = f"{subject.title}: the {len(found):,} most confident of {wrong:,} errors"
-    draw_mistakes(found, subject.spec.labels, subject.spec.shape, title, path)
+    draw_misclassified(found, subject.spec.labels, subject.spec.shape, title, path)
     echo(str(path))
 
 
@@ -142,11 +142,11 @@ def weights(word: str, most: int, output: Path | None) -> None:
 def doubts(word: str, split: str, output: Path | None, data_dir: Path | None, mirrors: tuple[str, ...]) -> None:
     """Draw the reliability diagram (confidence against accuracy) and the error-reject curve."""
     path = _checked_output(output, word, "doubts")
-    from mnistnet.plots.reliability import draw_doubts
+    from mnistnet.plots.reliability import draw_reliability
 
     subject = _evaluated(word, split, data_dir, mirrors)
     logits, labels = subject.evaluation.logits, subject.examples.labels
-    draw_doubts(logits, labels, subject.loaded.temperature, subject.title, path)
+    draw_reliability(logits, labels, subject.loaded.temperature, subject.title, path)
     echo(str(path))
 
 
@@ -167,7 +167,7 @@ def sweep(folder: Path, output: Path | None) -> None:
 
 
 class _Subject(NamedTuple):
-    """A network, what it was shown, and what it made of it."""
+    """A network, the examples it was shown, and its predictions."""
 
     title: str
     loaded: "Checkpoint"
@@ -193,7 +193,7 @@ def _evaluated(word: str, split: str, data_dir: Path | None, mirrors: tuple[str,
 
 
 def _whole_run(word: str) -> Path:
-    """Return the checkpoint that knows most of a run's epochs: the last one's, where it is there."""
+    """Return the checkpoint with the most epochs of a run: that of the last epoch, if it is there."""
     from mnistnet.training import run as runs
 
     best = find_checkpoint(word)
@@ -203,7 +203,7 @@ def _whole_run(word: str) -> Path:
 
 
 def _output(output: Path | None, word: str, kind: str) -> Path:
-    """Return the file to draw into: that given, else one beside the run, or here for a network by its name."""
+    """Return the file to draw into: the one given, else one beside the run, or in this folder for a network by name."""
     from mnistnet.training import run as runs
 
     if output is not None:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from mnistnet.vision.reading import Reading
 
 STDIN = "-"
-MAX_HEAD = 1 << 16  # bytes, within which a file says what it is
+MAX_HEAD = 1 << 16  # bytes that identify a file's format
 ANOTHER = re.compile(rb"(IEND\xaeB`\x82|\xff\xd9|\x00;)(\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a)")
-"""The end of a picture, and right after it the beginning of another."""
+"""The end of a picture, directly followed by the beginning of another."""
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".tif", ".tiff"}
 ENDINGS |= {".heic", ".heif", ".avif"}
 
@@ -53,14 +53,14 @@ Examples:
 )
 @click.option("--page", "--line", "page", is_flag=True, help="Read all digits, row by row: a number, a form, a sheet.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many answers to show.")
-@click.option("--show", is_flag=True, help="Draw the picture as given, its ink, and the 28x28 that the network sees.")
+@click.option("--show", is_flag=True, help="Draw the picture as given, its foreground, and the network's 28x28.")
 @click.option(
     "--save-input",
     metavar="FILE.png",
     type=PATH,
-    help="Write what the network saw: 28x28, with --page its digits side by side.",
+    help="Write what the network saw: 28x28, with --page all digits side by side.",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets, with a line for each digit.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets, a line for each digit.")
 @json_option
 def command(
     images: tuple[Path, ...],
@@ -72,15 +72,14 @@ def command(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Say which digit each IMAGE shows, how sure the network is, and what comes next to mind.
+    """Say which digit each IMAGE shows, and how sure the network is.
 
-    An IMAGE is a picture file, a folder of them, a pattern such as "scans/*.jpg", or - for standard input. One digit
-    a picture, dark on light or light on dark, anywhere in the picture; --page (or --line) reads
-    all, row by row, and says what it left out. What is unlike any digit
-    that the network has learned is called unsure. A network of another data set says what it knows instead of a
-    digit, and sees the whole picture, scaled to its size. A .csv, .npy, .npz or IDX file is a table of images of the
-    network's size, with labels or without. A file that cannot be read is an error line, and the others
-    are read all the same (exit code 1).
+    An IMAGE is a picture file, a folder of them, a pattern such as "scans/*.jpg", or - for standard input. It shows one
+    digit, dark on light or light on dark, anywhere in the picture; --page (or --line) reads all digits, row by row, and
+    says what it left out. A picture unlike any digit that the network has learned is called unsure. A network of
+    another data set answers with its own classes, and sees the whole picture, scaled to its size. A .csv, .npy, .npz or
+    IDX file is a table of images of the network's size, with or without labels. A file that cannot be read gets an
+    error line, and the others are still read (exit code 1).
     """
     from mnistnet.checkpoint import checkpoint as checkpoints
     from mnistnet.inference.classifier import Classifier
@@ -174,7 +173,7 @@ def _content(name: str) -> bytes:
 
 
 def _files(images: tuple[Path, ...]) -> Iterator[str]:
-    """Yield the name of each picture: of a folder those with a picture's ending; a pattern that no shell expanded."""
+    """Yield the name of each picture, those in folders with a picture's ending, and those that match a pattern."""
     for path in images:
         name = str(path)
         if name == STDIN:
@@ -190,13 +189,13 @@ def _files(images: tuple[Path, ...]) -> Iterator[str]:
 
 
 def _answers(classifier: "Classifier", read: "Reading") -> list[dict[str, Any]]:
-    """Return for each digit of a picture what `--json` says of it, with its row and its box."""
+    """Return the `--json` entry of each digit of a picture, with its row and its box."""
     found = zip(classifier.answers(read), read.rows, read.boxes, strict=True)
     return [asdict(prediction) | {"row": row, "box": list(box)} for prediction, row, box in found]
 
 
 def _notes(read: "Reading") -> Iterator[str]:
-    """Yield what a user should know about how a picture was read."""
+    """Yield notes on how a picture was read."""
     if read.others:
         yield "holds more than one digit? --page reads them all"
     if read.turned:
@@ -239,7 +238,7 @@ def _as_text(answer: dict[str, Any], top: int, labels: tuple[str, ...]) -> str:
     shares = answer["probabilities"]
     order = sorted(range(len(shares)), key=lambda d: -shares[d])[:top]
     if answer["unsure"]:
-        # A percentage would lend weight to what the network has never seen, or cannot tell apart.
+        # A percentage would overstate an answer about something that the network has never seen or cannot tell apart.
         return f"unsure; perhaps {', or '.join(labels[d] for d in order[:2])}"
     first, *others = (f"{labels[d]} ({per_cent(shares[d])})" for d in order)
     return first + (f"   then {', '.join(others)}" if others else "")

@@ -1,4 +1,4 @@
-"""What `mnistnet predict` says of images in a table: CSV, NumPy or IDX files of images that need no preparing."""
+"""The answers of `mnistnet predict` for tables of images: CSV, NumPy or IDX files that need no preparing."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -23,7 +23,7 @@ def is_table(name: str) -> bool:
 
 
 def answers(classifier: "Classifier", name: str) -> Iterator[dict[str, Any]]:
-    """Yield for each image in a table what `--json` says of it. Raises DataError and ImageError, naming the file."""
+    """Yield the `--json` entry of each image in a table. Raises DataError and ImageError, naming the file."""
     from mnistnet.data.own_data import read_images
 
     images = read_images(Path(name), classifier.read_as)

@@ -1,4 +1,4 @@
-"""`mnistnet sweep`: parse, call, print."""
+"""`mnistnet sweep`: train a set of configs and rank them."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from mnistnet.util.number_format import per_cent
 if TYPE_CHECKING:
     from mnistnet.experiments.sweep.journal import Entry
     from mnistnet.experiments.sweep.ranking import Standing
-    from mnistnet.experiments.sweep.session import Hire, Session
+    from mnistnet.experiments.sweep.session import Session, StartWorkers
 
 ROWS = 10  # of the table of the best
 
@@ -88,7 +88,7 @@ def command(
     folder = out or Path("sweeps") / path.stem
     store = open_store(sweep.dataset, data_dir, mirrors, sweep.read_as)
     store.warn()
-    # On other machines the data lies where they have it, unless a folder that all share was named.
+    # Other machines have the data in folders of their own, unless a shared one was named.
     where = None if scheduler and data_dir is None else store.folder.parent.absolute()
     began = time.perf_counter()
     with open_session(sweep, folder, store, data_dir=where, minutes=minutes, resume=resume, force=force) as session:
@@ -98,7 +98,7 @@ def command(
             if session.missing:
                 if scheduler is None:
                     store.ensure()
-                with _workers(scheduler, tls, jobs) as hire, closing(session.run(hire)) as entries:
+                with _workers(scheduler, tls, jobs) as start_workers, closing(session.run(start_workers)) as entries:
                     _run(session, entries, quiet, as_json)
             _print_end(session, path, time.perf_counter() - began, as_json)
         except (KeyboardInterrupt, TerminatedError):
@@ -112,7 +112,7 @@ def command(
 @contextmanager
 def _workers(
     scheduler: str | None, tls: tuple[Path | None, Path | None, Path | None], jobs: int | None
-) -> "Iterator[Hire]":
+) -> "Iterator[StartWorkers]":
     from mnistnet.experiments.sweep import cluster, local
     from mnistnet.util.system import processors
 
@@ -154,7 +154,7 @@ def _as_line(entry: "Entry") -> str:
 
 
 def _short(value: Any) -> str:
-    """Return a value as a table shows it: YAML in one line."""
+    """Return a value as YAML in one line."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value)
@@ -203,7 +203,7 @@ def _print_end(session: "Session", path: Path, seconds: float, as_json: bool) ->
 
 
 def _print_table(standings: "list[Standing]") -> None:
-    """Print the best, a row for each choice of values, with the range over seeds."""
+    """Print the best choices of values, with the range over seeds."""
     keys = list(standings[0].values)
     rows = [["validation", "seeds", "s a trial", *keys]]
     for one in standings[:ROWS]:
@@ -223,7 +223,7 @@ def _print_table(standings: "list[Standing]") -> None:
 
 
 def _raise_failures(session: "Session") -> None:
-    """Raise SweepError where a trial has no result for another reason than time."""
+    """Raise SweepError where a trial failed or was killed."""
     from mnistnet.errors import SweepError
 
     failed = [entry for entry in session.entries if not entry.is_result]
@@ -236,7 +236,7 @@ def _raise_failures(session: "Session") -> None:
 
 
 def _resume_command(context: click.Context) -> str:
-    """Return what to type to go on with this sweep just as it was begun; a mirror's password is left out."""
+    """Return the command that resumes this sweep with its own options; a mirror's password is left out."""
     from mnistnet.data.download import without_password
 
     words = []

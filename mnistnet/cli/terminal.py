@@ -1,4 +1,4 @@
-"""What commands print: lines without control characters of others, and commands that work when they are pasted."""
+"""What commands print: lines with control characters escaped, and commands that work when they are pasted."""
 
 import json
 import re
@@ -17,7 +17,7 @@ COMMAND = re.compile(r"`mnistnet (?=\w)")
 
 
 def echo(*lines: str, err: bool = False) -> None:
-    """Print lines, or an empty one. Whatever could steer a terminal is shown as an escape, a line end too."""
+    """Print lines, or an empty one. Control characters, line ends included, are shown as escapes."""
     for line in lines or ("",):
         click.echo(printable_line(line), err=err)
 
@@ -25,7 +25,7 @@ def echo(*lines: str, err: bool = False) -> None:
 def echo_json(value: Any, indent: int | None = None) -> None:
     """Print a value as JSON, in one line unless it is indented.
 
-    Raises DivergedError where a number in it is not finite, which JSON has no word for.
+    Raises DivergedError for a number that is not finite, which JSON cannot express.
     """
     try:
         click.echo(json.dumps(value, allow_nan=False, indent=indent))
@@ -36,7 +36,7 @@ def echo_json(value: Any, indent: int | None = None) -> None:
 
 
 def program() -> str:
-    """Return what to type for `mnistnet`, as it was called: with a folder, by python -m, or just by its name."""
+    """Return how `mnistnet` was called: with a folder, by python -m, or by its name alone."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return f"{shlex.quote(_as_typed(Path(sys.executable)))} -m mnistnet"
@@ -44,7 +44,7 @@ def program() -> str:
 
 
 def _as_typed(path: Path) -> str:
-    """Return the bare name of a program that the shell finds by it, else its path, from here if it lies below."""
+    """Return a program's bare name if the shell finds it, else its path, relative if it lies below this folder."""
     full = path.absolute()
     if (found := shutil.which(path.name)) and Path(found).absolute() == full:
         return path.name
@@ -58,5 +58,5 @@ def command_line(*words: object) -> str:
 
 
 def with_program(sentence: str) -> str:
-    """Return a sentence whose commands in backticks begin as this program was called."""
+    """Return a sentence whose commands in backticks start as this program was called."""
     return COMMAND.sub(lambda _: f"`{program()} ", sentence)

@@ -1,4 +1,4 @@
-"""`mnistnet train`: parse, call, print."""
+"""`mnistnet train`: train a network and keep the best one."""
 
 import time
 from pathlib import Path
@@ -121,7 +121,7 @@ def _given_network(word: str) -> "Checkpoint":
 
 
 def _check_same_network(one: "Config", other: "Config", word: str) -> None:
-    """Raise UsageError where the weights of the network in a checkpoint are no weights for a config's."""
+    """Raise UsageError where a checkpoint's weights do not fit a config's network."""
     for key in ("layer_sizes", "activation"):
         theirs, ours = getattr(one, key), getattr(other, key)
         if theirs != ours:
@@ -134,14 +134,14 @@ def _introduction(run: "Run") -> str:
 
 
 class EpochBar:
-    """A progress bar inside each epoch; it appears with the epoch's first images and goes with its end."""
+    """A progress bar for each epoch."""
 
     def __init__(self, run: "Run") -> None:
         self._run = run
         self._bar: tqdm[Any] | None = None
 
     def update(self, images: int) -> None:
-        """Show that so many more images are done."""
+        """Advance by a number of images."""
         if self._bar is None:
             state = self._run.state
             self._bar = bar(len(self._run.train), f"epoch {state.epoch + 1}/{state.config.epochs}", " images")
@@ -245,7 +245,7 @@ def _resume_command(
     mirrors: tuple[str, ...],
     flags: list[str],
 ) -> str:
-    """Return what to type to go on with this training just as it was begun; a mirror's password is left out."""
+    """Return the command that resumes this training with its own options; a mirror's password is left out."""
     from mnistnet.data.download import without_password
 
     words = ["train"]

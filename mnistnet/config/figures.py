@@ -1,6 +1,6 @@
-"""How accurate and how fast the shipped configs are: the one place that words the figures of benchmarks/gates.json.
+"""Accuracy and time of the shipped configs, from benchmarks/gates.json, as text.
 
-`mnistnet config --list`, README.md and docs/gates.md all ask here. A wheel carries the file beside the configs.
+`mnistnet config --list`, README.md and docs/gates.md show them. A wheel has the file beside the configs.
 """
 
 from functools import cache
@@ -24,7 +24,7 @@ class Run(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """What training a config gave, over the seeds 0 to n - 1."""
+    """The results of a config over the seeds 0 to n - 1."""
 
     config: str
     runs: tuple[Run, ...]
@@ -48,7 +48,7 @@ class Figures(Struct, frozen=True):
 
     @property
     def disturbed(self) -> bool:
-        """Whether other programs were at work during a training, so that the time is longer than it need be."""
+        """Whether other programs were at work during a training, so that the time is too long."""
         return any(run.others > QUIET for run in self.runs)
 
 
@@ -64,7 +64,7 @@ def path() -> Path:
 
 @cache
 def all_figures() -> dict[str, Figures]:
-    """Return the figures of each config that has some, by name."""
+    """Return the figures of each measured config, by name."""
     return {row.config: row for row in msgspec.json.decode(path().read_bytes(), type=_File).rows}
 
 

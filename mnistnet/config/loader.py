@@ -1,7 +1,7 @@
 """The config: typed, frozen, strict. A file is a short delta from schema.py's defaults; an override beats the file.
 
-Unknown keys, wrong types, values out of range and choices that contradict each other are one sentence that names
-file, line, key, what was expected and what was found.
+Errors (unknown keys, wrong types, values out of range, contradictions) are one sentence that names file, line and key,
+what was expected and what was found.
 """
 
 import os
@@ -16,7 +16,7 @@ import yaml
 from mnistnet.config import presets
 from mnistnet.config import yaml as strict_yaml
 from mnistnet.config.messages import choice, explain_invalid, found
-from mnistnet.config.schema import Config as Config  # its keys are there, what is done with a config is here
+from mnistnet.config.schema import Config as Config  # schema.py has the keys, this file the functions
 from mnistnet.data.registry import DATASETS, MNIST, DatasetSpec
 from mnistnet.errors import ConfigError
 from mnistnet.util.atomic_files import reason
@@ -27,7 +27,7 @@ SECTIONS = ("optimizer", "schedule", "augment")
 
 @dataclass(frozen=True)
 class Change:
-    """A key of the config, such as `optimizer.beta1`, a plain value to give it, and where that was written."""
+    """A key of the config, such as `optimizer.beta1`, its new value, and the place where that was written."""
 
     key: str
     value: Any
@@ -42,7 +42,7 @@ def load(
 ) -> Config:
     """Read a config file (None: `base`, or the defaults), and apply `key=value` overrides and changes.
 
-    A name without folder and ending is that of a config that comes with the package; a file called so is `./NAME`.
+    A name without folder and ending is that of a shipped config; a file of that name is `./NAME`.
     Raises ConfigError.
     """
     if path is not None and not path.suffix and path == Path(path.name):
@@ -55,7 +55,7 @@ def load(
         _assign(values, tuple(change.key.split(".")), change.value, change.place, places)
     word = values.get("dataset")
     if isinstance(word, str) and word not in DATASETS and os.sep not in word and Path(word).exists():
-        values["dataset"] = f"./{word}"  # spelt so that a checkpoint's header says by itself that it is a path
+        values["dataset"] = f"./{word}"  # spelt so that a checkpoint's header shows that it is a path
     return from_mapping(values, places, "defaults" if path is None else str(path))
 
 
@@ -74,7 +74,7 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], dict[strict_yaml.Path, str
 def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None, source: str = "config") -> Config:
     """Check plain values, such as a parsed file or a checkpoint's header, and return the config.
 
-    `places` says where each path was written, for the error. Raises ConfigError.
+    `places` has the place where each path was written, for errors. Raises ConfigError.
     """
     places = places or {}
     try:
@@ -93,7 +93,7 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
             f"{places.get(('dropout',), source)}: dropout: expected one number, or a list with one for each of the "
             f"{hidden} hidden layers, found {len(config.dropout)} numbers"
         )
-    labels = DATASETS.get(config.dataset, MNIST).labels  # of a folder of one's own only the sizes are known here
+    labels = DATASETS.get(config.dataset, MNIST).labels  # the shape of data of your own is not known here
     fitting = labels == MNIST.labels and config.layer_sizes[0] == MNIST.pixels and config.layer_sizes[-1] == len(labels)
     for key in ("drawn_digits", "non_digits"):
         if (count := getattr(config, key)) and not fitting:
@@ -115,12 +115,12 @@ def from_mapping(values: Any, places: dict[strict_yaml.Path, str] | None = None,
 
 
 def expected_dataset(word: str) -> str:
-    """Return what may be written in the place of a data set's name that there is none of, the nearest name first."""
+    """Return the names and forms that a data set may have, the name nearest to `word` first."""
     return f"expected {choice(list(DATASETS), word)}, or the path of data of your own, such as ./my_data"
 
 
 def check_layer_sizes(config: Config, spec: DatasetSpec, source: str = "config") -> None:
-    """Raise ConfigError unless the first layer takes the data set's images and the last has a neuron a class."""
+    """Raise ConfigError unless the first layer fits the data set's images and the last its classes."""
     sizes, (rows, columns) = config.layer_sizes, spec.shape
     pixels, classes = f"pixels of an image of {spec.name} ({rows}x{columns})", f"classes of {spec.name}"
     for position, expected, what in ((0, spec.pixels, pixels), (len(sizes) - 1, len(spec.labels), classes)):
@@ -133,7 +133,7 @@ def check_layer_sizes(config: Config, spec: DatasetSpec, source: str = "config")
 
 
 def to_mapping(config: Config) -> dict[str, Any]:
-    """Return the config as plain values: what a checkpoint's header holds."""
+    """Return the config as plain values, as in a checkpoint's header."""
     mapping: dict[str, Any] = _as_lists(msgspec.to_builtins(config))
     return mapping
 
@@ -171,12 +171,12 @@ def _read(path: Path) -> bytes:
             return stream.read(strict_yaml.MAX_BYTES + 1)
     except OSError as error:
         named = path == Path(path.name) and not path.suffix
-        known = f", and no config that comes with the package is called so ({', '.join(presets.names())})"
+        known = f", and no shipped config has this name ({', '.join(presets.names())})"
         raise ConfigError(f"{path}: cannot be read: {reason(error)}{known if named else ''}") from None
 
 
 def _as_lists(value: Any) -> Any:
-    """Return plain values with lists in place of tuples, as YAML and JSON give them back."""
+    """Return plain values with lists in place of tuples, as YAML and JSON have them."""
     if isinstance(value, dict):
         return {key: _as_lists(inner) for key, inner in value.items()}
     return [_as_lists(inner) for inner in value] if isinstance(value, list | tuple) else value
@@ -202,7 +202,7 @@ def _override(values: dict[str, Any], override: str, places: dict[strict_yaml.Pa
 def _assign(
     values: dict[str, Any], keys: tuple[str, ...], value: Any, source: str, places: dict[strict_yaml.Path, str]
 ) -> None:
-    """Give the key at the end of `keys` a value in place, and note that it comes from `source`."""
+    """Set the key at the end of `keys` in place, and note that its value comes from `source`."""
     *parents, last = keys
     section, defaults = values, to_mapping(Config())
     for depth, key in enumerate(parents):

@@ -49,7 +49,7 @@ OTHER_WORDS = {
     "onecycle": "one_cycle",
     "elastic": "simard2003",
 }
-"""What other programs call our keys and words."""
+"""Names that other programs use for our keys and values."""
 
 
 def explain_invalid(message: str, values: Any, root: Any, places: dict[strict_yaml.Path, str], source: str) -> str:
@@ -63,7 +63,7 @@ def explain_invalid(message: str, values: Any, root: Any, places: dict[strict_ya
         allowed = [name for name in _field_names(kind, value) if name != key]
         close = get_close_matches(key, allowed, n=1)
         word = OTHER_WORDS.get(key.lower().replace("-", "_"), "")
-        # Where the key of a section is meant, its path says so.
+        # The path says whether the key of a section is meant.
         if word and (word in allowed or (len(path) == 1 and word.partition(".")[0] in allowed)):
             close = [word]
         hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(allowed)}"
@@ -98,7 +98,7 @@ def found(value: Any) -> str:
 
 
 def _meant(kind: Any, path: strict_yaml.Path, value: Any) -> str:
-    """Return the question whether something near was meant, or nothing."""
+    """Return a hint at a similar word, or nothing."""
     if isinstance(value, str):
         word = value.lower().replace("-", "_").strip()
         words = _words(kind, value)
@@ -123,7 +123,7 @@ def _words(kind: Any, value: Any) -> list[str]:
 
 
 def _path(message: str) -> tuple[str, strict_yaml.Path]:
-    """Split a msgspec message into what it says and the path behind it: `$.optimizer.beta1`, `$.layer_sizes[1]`."""
+    """Split a msgspec message into its text and the path that follows: `$.optimizer.beta1`, `$.layer_sizes[1]`."""
     message, _, place = message.rpartition(" - at `$") if " - at `$" in message else (message, "", "")
     parts = re.findall(r"\.([^.\[`]+)|\[(\d+)\]", place)
     return message, tuple(int(position) if position else key for key, position in parts)
@@ -178,7 +178,7 @@ def _field_names(kind: Any, value: Any) -> list[str]:
 
 
 def _describe(kind: Any, value: Any) -> str:
-    """Return what a type allows, in words; words to choose from stand nearest to `value` first."""
+    """Return what a type allows, in words; choices are listed with those like `value` first."""
     kind = _bare(kind)
     if isinstance(kind, msgspec.inspect.UnionType):
         structs = [k for k in kind.types if isinstance(k, msgspec.inspect.StructType) and k.tag]

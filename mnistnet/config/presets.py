@@ -1,11 +1,11 @@
-"""The configs that come with the package, by name: in a wheel they lie inside it, in a checkout beside it."""
+"""The configs that come with the package, by name: inside a wheel, or beside the package in a checkout."""
 
 import re
 from itertools import takewhile
 from pathlib import Path
 
 _HERE = Path(__file__).parent.parent
-_SWEEPS = {"sweep"}  # lie among them, and ask for many trainings
+_SWEEPS = {"sweep"}  # sweeps in the same folder
 _FOLDERS = (_HERE / "configs", _HERE.parent / "configs")
 
 
@@ -26,7 +26,7 @@ def path(name: str) -> Path | None:
 
 
 def summary(name: str) -> str:
-    """Return the first sentence of a config's opening comment: what it is. `figures.py` knows how good it is."""
+    """Return the first sentence of a config's opening comment."""
     text = (folder() / f"{name}.yaml").read_text(encoding="utf-8")
     comment = [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
     return re.split(r"(?<=\.) ", " ".join(comment), maxsplit=1)[0]

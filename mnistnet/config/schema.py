@@ -1,7 +1,7 @@
-"""The keys of a config: what each is called, may be, is by default, and means.
+"""The keys of a config: name, range, default and meaning.
 
-Said once, here: reading a file, its errors, `mnistnet config --schema` and the tables in docs/config.md all ask these
-types. A docstring is what the schema says of a section, a `description` what it says of a key.
+Reading a file, its errors, `mnistnet config --schema` and the tables in docs/config.md all use these types. The schema
+shows the docstring of a section and the `description` of a key.
 """
 
 from typing import Annotated, Literal
@@ -38,10 +38,10 @@ class Adam(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     """Kingma & Ba 2015, algorithm 1."""
 
     beta1: Annotated[Share, Meta(description="how much of the gradient's running mean is kept in each step")] = 0.9
-    beta2: Annotated[Share, Meta(description="how much of its square's running mean is kept")] = 0.999
+    beta2: Annotated[Share, Meta(description="the same for the mean of its square")] = 0.999
     epsilon: Annotated[
         float,
-        Meta(ge=SMALLEST_NORMAL, le=1, description="added to the root of that, so that nothing is divided by zero"),
+        Meta(ge=SMALLEST_NORMAL, le=1, description="added to its root, so that nothing is divided by zero"),
     ] = 1e-8
 
 
@@ -58,13 +58,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     dataset: Annotated[
         str,
-        Meta(min_length=1, max_length=1000, description="one that is known by name, or the path of data of your own"),
+        Meta(min_length=1, max_length=1000, description="a known name, or the path of data of your own"),
     ] = "mnist"
     pictures: Annotated[
         Literal["auto", "digits", "scale"],
         Meta(
-            description="how a picture becomes an image: `digits` finds, scales and centres one as MNIST's makers did, "
-            "`scale` takes it whole; `auto`: digits for MNIST and what looks like it"
+            description="how a picture becomes an image: `digits` finds, scales and centres a digit as MNIST's makers "
+            "did, `scale` takes the whole picture; `auto`: digits for MNIST and what looks like it"
         ),
     ] = "auto"
     orientation: Annotated[
@@ -79,19 +79,18 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             lt=1,
-            description="how much of each class is held out to test on, of data of your own that have no test part",
+            description="share of each class held out to test on, in data of your own without a test part",
         ),
     ] = 0.15
     train_images: Annotated[
-        Count | Literal["all"], Meta(description="number of training images, of those that `validation` leaves")
+        Count | Literal["all"], Meta(description="training images, of those that `validation` leaves")
     ] = "all"
     validation: Annotated[
         int,
         Meta(
             ge=0,
             le=10_000_000,
-            description="number of training images held out to choose the best epoch; "
-            "`0`: none, the last epoch is best",
+            description="training images held out to choose the best epoch; `0`: none, the last epoch is best",
         ),
     ] = 5000
     layer_sizes: Annotated[
@@ -120,8 +119,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schedule_epochs: Annotated[
         Annotated[int, Meta(ge=1, le=10_000_000)] | None,
         Meta(
-            description="over how many epochs the schedule runs, `null`: over all of them; after that `cosine` and "
-            "`one_cycle` stay at their end"
+            description="epochs of the schedule, `null`: all; after it `cosine` and `one_cycle` keep their final value"
         ),
     ] = None
     batch_size: Annotated[
@@ -141,16 +139,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 0.05
     weight_averaging: Annotated[
         Share,
-        Meta(
-            description="`0.999`: use the mean of the weights over the last 1,000 steps or so, "
-            "which is less noisy than the last step's weights"
-        ),
+        Meta(description="`0.999`: use the mean weights of about the last 1,000 steps, less noisy than the last ones"),
     ] = 0.0
     class_weights: Annotated[
         Literal["balanced"] | None,
         Meta(
-            description="`balanced`: weigh each example's cost by the mean size of a class over the size of its own, "
-            "so that rare classes count as much as frequent ones; validation and test figures are not weighted"
+            description="`balanced`: rare classes count as much as frequent ones, in the cost that training descends; "
+            "validation and test figures are not weighted"
         ),
     ] = None
     label_smoothing: Annotated[
@@ -163,8 +158,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dropout: Annotated[
         Share | tuple[Share, ...],
         Meta(
-            description="share of hidden activations set to zero in each step: one for all hidden layers, "
-            "or a list with one for each (Srivastava et al. 2014)"
+            description="share of hidden activations set to zero in each step, or a list with one for each layer "
+            "(Srivastava et al. 2014)"
         ),
     ] = 0.0
     augment: Annotated[
@@ -176,8 +171,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="digits drawn as strokes, to learn from besides the training images: forms of 0, 1, 4, 7 and 9 "
-            "that many people write and MNIST has few of",
+            description="digits drawn as strokes, added to the training images: common forms of 0, 1, 4, 7 and 9 that "
+            "are rare in MNIST",
         ),
     ] = 0
     non_digits: Annotated[
@@ -194,9 +189,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     keep: Annotated[
         Literal["best", "last"],
-        Meta(
-            description="which epoch's network is the result: that with the highest validation accuracy, or the last"
-        ),
+        Meta(description="which epoch's network is the result: that with the highest validation accuracy, or the last"),
     ] = "best"
     seed: Annotated[
         int,
@@ -209,14 +202,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"],
         Meta(
-            description="processes that share each step, on Linux; `auto` is one for the smallest steps, which gain "
-            "nothing from more, else one a processor. Elsewhere threads of the matrix library; `auto` is one"
+            description="processes that share each step, on Linux; `auto`: one per processor, or one where steps are "
+            "too small to share. Elsewhere threads of the matrix library; `auto`: one"
         ),
     ] = "auto"
 
     @property
     def read_as(self) -> ReadAs:
-        """How data of one's own is to be read for this network."""
+        """How data of your own is to be read for this network."""
         return ReadAs(self.pictures, self.orientation, self.invert, self.test_share, self.layer_sizes[0])
 
     @property

@@ -1,8 +1,8 @@
-"""YAML as people mean it, read by PyYAML's parser with its surprises taken out.
+"""Strict YAML: PyYAML's parser without its surprises.
 
-`1e-3` is a number, `no` is a word, a key may stand once, and nothing but text, numbers, true, false, null, lists
-and mappings exists: no tags that name Python objects, no dates, no aliases that multiply a file in memory. Every
-value keeps the line it came from, so that whoever checks it can say where.
+`1e-3` is a number, `no` is a word, a key may occur once, and there are only text, numbers, true, false, null, lists and
+mappings: no tags that name Python objects, no dates, no aliases that multiply a file in memory. Every value keeps its
+line, for errors.
 """
 
 import re
@@ -15,10 +15,10 @@ from mnistnet.errors import ConfigError
 
 MAX_BYTES = 1 << 20  # bytes
 MAX_VALUES = 2_000
-DEEPEST = 12
+MAX_DEPTH = 12
 
 Path = tuple[str | int, ...]
-"""Where a value stands: the keys, and positions in lists, that lead to it."""
+"""The path to a value: keys, and positions in lists."""
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {_TAG + name for name in ("null", "bool", "int", "float", "str", "seq", "map")}
@@ -26,7 +26,7 @@ _PLAIN = {_TAG + name for name in ("null", "bool", "int", "float", "str", "seq",
 
 @dataclass
 class Document:
-    """A parsed file: its root `value`, and the `lines` (from 1) on which each path's value stands."""
+    """A parsed file: its root `value`, and the line (from 1) of each path's value."""
 
     value: Any
     lines: dict[Path, int] = field(default_factory=dict)
@@ -93,8 +93,8 @@ class _Loader(yaml.SafeLoader):
         if self._values > MAX_VALUES:
             raise _NotPlainError(f"more than {MAX_VALUES:,} values; is this a config file?", event.start_mark)
         self._depth += 1
-        if self._depth > DEEPEST:
-            raise _NotPlainError(f"nested more than {DEEPEST} deep; is this a config file?", event.start_mark)
+        if self._depth > MAX_DEPTH:
+            raise _NotPlainError(f"nested more than {MAX_DEPTH} deep; is this a config file?", event.start_mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node

@@ -1,8 +1,8 @@
 """Distorts training images at random, so that a network never sees the same digit twice.
 
-Each image is scaled, sheared, turned, shifted and bent. All of it is one question put to every output pixel: from
-which place of the original does its brightness come? The answers for a block of images are one matrix product,
-(random coefficients) @ (basis), and reading the brightness between four pixels is four gathers (`bilinear.py`).
+Each image is scaled, sheared, turned, shifted and bent. All of it is one map from each output pixel to a place in the
+original. The maps for a block of images are one matrix product, (random coefficients) @ (basis), and interpolating the
+brightness takes four gathers (`bilinear.py`).
 """
 
 from collections.abc import Iterator
@@ -147,9 +147,9 @@ class Augmenter:
     ) -> None:
         """Write distorted `images`, uint8 (n, pixels), into `out`, float32 (n, pixels), from 0 to 1.
 
-        `labels` (n,) tell which images are to be distorted less; without them none is. Of all blocks of images this
-        does one in `parts`, and draws the others' random numbers: all parts together do what one would do alone.
-        `strength` multiplies how far they are distorted.
+        `labels` (n,) select the images to distort less; `strength` multiplies all distortions. Of all blocks of images
+        this processes one in `parts`, and draws the others' random numbers, so that all parts together do what one
+        would do alone.
         """
         for rows, coordinates in self.fields(len(images), random, labels, part, parts, strength):
             self._reader(images[rows], coordinates, out[rows])
@@ -163,10 +163,10 @@ class Augmenter:
         parts: int = 1,
         strength: float = 1.0,
     ) -> Iterator[tuple[slice, Array]]:
-        """Yield for `n` images, block by block, its rows and where each pixel's brightness comes from.
+        """Yield for each block of `n` images its rows and the source of each pixel's brightness.
 
         That is float32 (rows, 2, pixels), in rows and columns from the centre of the first pixel, valid until the
-        next block. Numbers are drawn in the order of the images, so that the size of a block does not matter.
+        next block. Random numbers are drawn in the order of the images, so the size of a block does not matter.
         """
         settings = self.settings
         maps = self._maps(n, random, labels, strength)
@@ -263,7 +263,7 @@ def contact_sheet(
 
 
 def _basis(shape: tuple[int, int], grid: int) -> Array:
-    """Return what coordinates are made of, float32 (terms, pixels): 1, y and x from the centre, and B-splines."""
+    """Return the basis of coordinates, float32 (terms, pixels): 1, y and x from the centre, and B-splines."""
     y, x = (np.arange(side) - (side - 1) / 2 for side in shape)
     terms = [np.ones((1, *shape)), np.broadcast_to(y[:, None], (1, *shape)), np.broadcast_to(x, (1, *shape))]
     if grid:

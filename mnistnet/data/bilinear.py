@@ -1,4 +1,4 @@
-"""Bilinear interpolation: reads many images at once at places between their pixels."""
+"""Bilinear interpolation of many images at once."""
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ class BilinearReader:
         n = len(images)
         framed, floor, index = self._framed[:n], self._floor[:n], self._index[:n]
         framed[:, 1:-1, 1:-1] = images.reshape(n, self._height, self._width)
-        # Beyond a frame of black pixels all is black, and a place exactly on the frame has no share in the next.
+        # Images have a frame of black pixels; beyond it all is black.
         for axis, side in enumerate((self._height, self._width)):
             np.clip(coordinates[:, axis], -1, side, out=coordinates[:, axis])
         np.floor(coordinates, out=floor)
@@ -54,7 +54,7 @@ class BilinearReader:
 
 
 def _blend(one: Array, other: Array, share: Array) -> Array:
-    """Go from `one` towards `other` by `share`, and return the result, which takes the memory of `other`."""
+    """Return one + share * (other - one), in the memory of `other`."""
     other -= one
     other *= share
     other += one

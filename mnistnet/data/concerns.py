@@ -1,7 +1,7 @@
-"""What may be wrong with data of one's own, seen before it costs an afternoon: a sentence for each, and what to do.
+"""Likely mistakes in data of your own: a sentence for each, with a remedy.
 
-What cannot be right is refused where it is read. Here is what may be meant so: each sentence names the data, what was
-expected and what was found.
+Readers refuse what cannot be right. These data may be intended: each sentence names them, what was expected and what
+was found.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,14 @@ from mnistnet.data.forms.found import Part, ReadAs
 from mnistnet.util.arrays import Array
 
 MAX_IMBALANCE = 20  # times as many examples as the rarest class has
-WILD = 0.05  # share of the examples, up to which the last of the classes with gaps before it may be a mistake
-DARK = 128  # brightest pixel of all, below which a word is due
+MAX_STRAY_SHARE = (
+    0.05  # share of the examples, up to which the last of the classes with gaps before it may be a mistake
+)
+DARK = 128  # a brightest pixel below this is reported
 LIKE_DIGITS = 0.6  # correlation with MNIST's mean digits; its own have 0.9 and more, other symbols up to 0.3
-MIN_DIGITS = 5  # kinds of digits there must be to compare
+MIN_DIGITS = 5  # kinds of digits needed to compare
 DIGIT_SHAPE = (28, 28)
-CELL = 4  # pixels a side of what one number of MEAN_DIGITS is the mean of
+CELL = 4  # pixels a side of the cell that each number of MEAN_DIGITS averages
 MEAN_DIGITS: Array = np.frombuffer(
     bytes.fromhex(
         "000000010100000002247a862900001480786c7604004680133080080067622173580300369e9b5f0f0000010607010000"
@@ -42,9 +44,9 @@ Labels = npt.NDArray[np.uint8]
 def about(
     where: str, parts: Mapping[str, Part], names: tuple[str, ...], read_as: ReadAs, *, emnist: bool = False
 ) -> list[str]:
-    """Return a sentence for each thing about a data set that is likely to be a mistake.
+    """Return a sentence for each likely mistake in a data set.
 
-    `emnist`: whether its files are called so.
+    `emnist`: whether its files are named so.
     """
     train, test = parts["train"], parts["test"]
     found = [*_of_labels(where, train, test, names), *_of_brightness(where, train)]
@@ -63,9 +65,9 @@ def look_like_digits(part: Part, names: tuple[str, ...]) -> bool:
 
 
 def likeness(part: Part, names: tuple[str, ...]) -> tuple[float, float] | tuple[()]:
-    """Return how the mean images of the digits correlate with MNIST's, from -1 to 1: as they are, and transposed.
+    """Return the correlation of the digits' mean images with MNIST's, from -1 to 1:
 
-    Nothing where the images are of another size, or too few classes are digits.
+    as they are, and transposed. None where the images are of another size, or too few classes are digits.
     """
     if part.images.shape[1:] != DIGIT_SHAPE:
         return ()
@@ -83,13 +85,13 @@ def likeness(part: Part, names: tuple[str, ...]) -> tuple[float, float] | tuple[
 
 
 def _correlation(one: Array, other: Array) -> float:
-    one, other = one - one.mean(axis=0), other - other.mean(axis=0)  # what all digits have in common says nothing
+    one, other = one - one.mean(axis=0), other - other.mean(axis=0)  # without what all digits have in common
     scale = np.sqrt((one * one).sum() * (other * other).sum())
     return float((one * other).sum() / scale) if scale else 0.0
 
 
 def _of_labels(where: str, train: Part, test: Part, names: tuple[str, ...]) -> list[str]:
-    """Return what is odd about how many examples the classes have."""
+    """Return sentences about odd numbers of examples per class."""
     counts, in_test = (np.bincount(part.labels, minlength=len(names)) for part in (train, test))
     found = [f"{where}: {words}" for words in _of_empty(counts + in_test, names)]
     unseen = np.flatnonzero((counts == 0) & (in_test > 0))
@@ -107,14 +109,14 @@ def _of_labels(where: str, train: Part, test: Part, names: tuple[str, ...]) -> l
 
 
 def _of_empty(counts: npt.NDArray[np.intp], names: tuple[str, ...]) -> list[str]:
-    """Return a sentence about classes without an example, and how that may have come."""
+    """Return a sentence about classes without an example, and its likely cause."""
     empty, last = np.flatnonzero(counts == 0), int(np.flatnonzero(counts)[-1])
     if not len(empty):
         return []
     what = f"{_these(empty, names)} no example"
     if empty[-1] == len(empty) - 1:
         what = f"labels begin at {len(empty)}, expected 0: {what}"
-    elif counts[last] <= WILD * counts.sum():
+    elif counts[last] <= MAX_STRAY_SHARE * counts.sum():
         times = "once" if counts[last] == 1 else f"{counts[last]} times"
         what = f"{what}, of {len(names)}; label {last} stands {times}, perhaps by mistake"
     return [f"{what}; `mnistnet data convert --renumber` leaves out classes without an example"]
@@ -141,7 +143,7 @@ def _of_brightness(where: str, train: Part) -> list[str]:
 
 
 def _of_direction(where: str, train: Part, names: tuple[str, ...], read_as: ReadAs, emnist: bool) -> list[str]:
-    """Return what looks turned about or inverted, of images whose classes claim to be digits."""
+    """Return sentences about images of digits that look transposed or inverted."""
     upright, transposed = likeness(train, names) or (0.0, 0.0)
     found = []
     if max(abs(upright), abs(transposed)) > LIKE_DIGITS:
@@ -165,7 +167,7 @@ def _of_direction(where: str, train: Part, names: tuple[str, ...], read_as: Read
 
 
 def _shared(train: Labels, test: Labels) -> int:
-    """Return how many of the test images are also training images, to the last pixel."""
+    """Return how many test images are also training images."""
     known = {image.tobytes() for image in test}
     seen = {content for image in train if (content := image.tobytes()) in known}
     return sum(image.tobytes() in seen for image in test)

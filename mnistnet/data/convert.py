@@ -16,7 +16,7 @@ from mnistnet.util.atomic_files import reason
 
 
 def convert(store: Store, folder: Path, *, renumber: bool = False) -> Path:
-    """Write a store's images and labels into a new folder, whole or not at all. Returns the folder.
+    """Write a store's images and labels into a new folder, completely or not at all. Returns the folder.
 
     `renumber` leaves out classes without an example. Raises DataError where the folder is there already, or cannot be
     written.

@@ -1,7 +1,7 @@
-"""From a data set's name to arrays: find its files, verify, heal or fetch them, read them, split them.
+"""From a data set's name to arrays: finds its files, verifies, repairs or fetches them, reads and splits them.
 
-Images stay uint8; whoever computes with them divides by 255. Nothing is believed because of where it lies: every
-load compares the SHA-256 of every file it reads with the published one, or that of what is packed in it.
+Images stay uint8; training divides them by 255. Every load compares the SHA-256 of every file it reads, or of its
+unpacked content, with the published one.
 """
 
 import errno
@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 ENVIRONMENT_FOLDER = "MNISTNET_DATA_DIR"
 ENVIRONMENT_MIRROR = "MNISTNET_MIRROR"
 WHITE = np.float32(255)  # of a pixel as stored; networks see pixel / 255
-MAX_SIZE_RATIO = 16  # times the published size that a file packed otherwise may have: MNIST not packed at all has 5
+MAX_SIZE_RATIO = 16  # times the published size that a repacked file may have: MNIST unpacked has 5
 CHECKOUT = Path(__file__).parents[2]  # of the repository, where this is an editable installation
-PATIENCE = 2.0  # seconds to wait for another process before saying that we do
+PATIENCE = 2.0  # seconds to wait for another process before a message
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Examples:
 
 @dataclass(frozen=True)
 class Store:
-    """Where a data set's files lie, and where to fetch them when they do not.
+    """A data set's folder, and the mirrors to fetch its files from.
 
     `mirrors` are asked before the published ones. `on_progress(name, received, size)` is called as a download proceeds.
-    `prepared` says how pictures are prepared that a network of these data is to read, None: as usual for the data set.
-    Of data of one's own `form` says in words what they were read from, `remarks` what may be wrong with them.
+    `prepared`: how pictures are prepared for a network of these data, None: as usual for the data set. For data of your
+    own, `form` describes the files they were read from, and `remarks` lists likely mistakes.
     """
 
     spec: DatasetSpec
@@ -80,7 +80,7 @@ class Store:
 
     @property
     def pictures(self) -> str:
-        """How pictures are prepared that a network of these data is to read: as "digits", or to "scale"."""
+        """How pictures are prepared for a network of these data: as "digits", or to "scale"."""
         return self.prepared or self.spec.pictures
 
     def examples(self, part: str) -> Examples:
@@ -90,16 +90,16 @@ class Store:
         return checked(images, labels, len(self.spec.labels), str(self.folder))
 
     def hashes(self) -> dict[str, str]:
-        """Return the SHA-256 of each file by name, which say exactly which data a network has seen."""
+        """Return the SHA-256 of each file by name, which identify the data."""
         return {file.name: file.sha256 for file in self.spec.files}
 
     def warn(self) -> None:
-        """Log what may be wrong with the data."""
+        """Log likely mistakes in the data."""
         for remark in self.remarks:
             log.warning("%s", remark)
 
     def ensure(self) -> list[RemoteFile]:
-        """Fetch the files that are missing, and return what was fetched. What is there is verified when it is read."""
+        """Fetch missing files, and return those. Files that are there are verified when they are read."""
         missing = [file for file in self.spec.files if not self.path(file).is_file()]
         return [file for file in missing if self._mend(file).fetched]
 
@@ -108,7 +108,7 @@ class Store:
         return [file for file in self.spec.files if self._read(file) is None and self._mend(file).fetched]
 
     def path(self, file: RemoteFile) -> Path:
-        """Return where a file lies, be it under its own name or unpacked under one of the names that others use."""
+        """Return the path of a file, under its own name or unpacked under a name that others use."""
         path = self.folder / file.name
         if not os.path.lexists(path):
             for plain in _plain_names(file):
@@ -141,7 +141,7 @@ class Store:
         return _unpacked(packed, file.content_sha256, self._name(part, kind))
 
     def _read(self, file: RemoteFile) -> bytes | None:
-        """Return a file's bytes if it is the published one, or holds the same, packed otherwise; else None."""
+        """Return a file's bytes if it is the published one, or a repacked one with the same content; else None."""
         path = self.path(file)
         try:
             fits = path.is_file() and path.stat().st_size <= MAX_SIZE_RATIO * file.size  # a pipe would never end
@@ -149,7 +149,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:
-            if error.errno == errno.ELOOP:  # a link that leads back to itself is as good as nothing
+            if error.errno == errno.ELOOP:  # a link to itself counts as missing
                 return None
             raise DataError(
                 f"{path}: cannot be read: {reason(error)}; make it readable, or choose another folder with --data-dir"
@@ -158,9 +158,9 @@ class Store:
         return content if same else None
 
     def _mend(self, file: RemoteFile) -> "_Mended":
-        """Fetch a missing or damaged file, and set a damaged one aside.
+        """Fetch a missing or damaged file, and rename a damaged one.
 
-        One process at a time: the others wait, and find the file mended.
+        One process at a time: the others wait, and find the file repaired.
         """
         path = self.folder / file.name
         try:
@@ -174,7 +174,7 @@ class Store:
                 if os.path.lexists(path):  # a damaged file, a folder, or a link to nowhere
                     aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
                     path.rename(aside)
-                    log.warning("%s was not the published file; it is now %s, and was fetched anew", path, aside.name)
+                    log.warning("%s was not the published file; it is now %s, and was fetched again", path, aside.name)
                 with atomic_write(path) as stream:
                     stream.write(content)
                 return _Mended(content, fetched=True)
@@ -185,7 +185,7 @@ class Store:
             ) from None
 
     def _fetch(self, file: RemoteFile) -> bytes:
-        from mnistnet.data import download  # its libraries take longer to import than the data takes to load
+        from mnistnet.data import download  # its libraries are slow to import
 
         own = os.environ.get(ENVIRONMENT_MIRROR, "")
         mirrors = [*self.mirrors, *([own] if own else []), *self.spec.mirrors]
@@ -205,7 +205,7 @@ class Store:
 
 
 class _Mended(NamedTuple):
-    """The right content of a file, and whether it was this process that fetched it."""
+    """The right content of a file, and whether this process fetched it."""
 
     content: bytes
     fetched: bool
@@ -230,7 +230,7 @@ def store(
         near = [Path("data"), *([CHECKOUT / "data"] if (CHECKOUT / "pyproject.toml").is_file() else [])]
         filled = [folder for folder in near if any(_holds_files(folder / name, spec) for name in _names(spec))]
         data_dir = filled[0] if filled else cache_folder() / "data"
-    with suppress(RuntimeError):  # "~name" without such a user: then it is a folder's name
+    with suppress(RuntimeError):  # "~name" without such a user is a folder's name
         data_dir = data_dir.expanduser()
     folders = [data_dir / name for name in _names(spec) if _holds_files(data_dir / name, spec)]
     folder = folders[0] if folders else data_dir / spec.name
@@ -239,7 +239,7 @@ def store(
 
 
 def _names(spec: DatasetSpec) -> tuple[str, str]:
-    """Return what the folder of a data set may be called; Debian's `dataset-fashion-mnist` calls it `fashion-mnist`."""
+    """Return the possible names of a data set's folder; Debian's `dataset-fashion-mnist` has `fashion-mnist`."""
     return spec.name, spec.name.replace("_", "-")
 
 
@@ -248,13 +248,13 @@ def _holds_files(folder: Path, spec: DatasetSpec) -> bool:
 
 
 def _plain_names(file: RemoteFile) -> list[str]:
-    """Return the names that a file has unpacked, if it could be verified then: as it is, and with a dot before idx."""
+    """Return the names of an unpacked file whose content hash is known: as it is, and with a dot before idx."""
     name = file.name.removesuffix(".gz")
     return [name, name.replace("-idx", ".idx")] if file.content_sha256 else []
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[object]:
-    """Return the lock under which one process at a time mends a folder, held; say so when that takes a while."""
+    """Acquire and return the lock under which one process at a time repairs a folder; log a long wait."""
     import filelock  # needed only where something is missing
 
     lock = filelock.FileLock(folder / ".download.lock")

@@ -24,12 +24,12 @@ from mnistnet.util.printable import printable
 
 CONNECT_TIMEOUT = 10.0  # seconds until a mirror must have answered
 READ_TIMEOUT = 30.0  # seconds of silence
-GRACE, SLOWEST = 30.0, 20_000  # all in all a mirror has GRACE seconds, and time for the size at SLOWEST bytes a second
+GRACE, SLOWEST = 30.0, 20_000  # a mirror has GRACE seconds, plus the time for the size at SLOWEST bytes a second
 CHUNK = 1 << 16
-TICK = 0.1  # seconds between two looks at a transfer
+TICK = 0.1  # seconds between two checks of a transfer
 
 Progress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes that have come, and the bytes to come in all."""
+"""Called with a file's name, the bytes received, and the bytes expected."""
 
 
 def fetch(file: RemoteFile, mirrors: Sequence[str], on_progress: Progress | None = None) -> bytes:
@@ -54,7 +54,7 @@ def without_password(text: str) -> str:
 
 
 def _check_address(url: str) -> None:
-    """Raise _MirrorError for what is no address: libraries differ in what they make of one."""
+    """Raise _MirrorError for an invalid address, which libraries handle differently."""
     try:
         parts = urlsplit(url)
         well_formed = parts.scheme in ("http", "https") and parts.port != 0
@@ -66,14 +66,14 @@ def _check_address(url: str) -> None:
 
 
 class _MirrorError(Exception):
-    """Why a mirror did not give the file."""
+    """The reason why a mirror did not give the file."""
 
 
 class _Transfer(threading.Thread):
     """What one mirror sends, received in a thread.
 
     A socket's time-out bounds each wait for the next byte, not their sum: a header that drips could last for days.
-    So whoever started the thread looks at the clock, and may leave it behind.
+    So the caller watches the clock, and may abandon the thread.
     """
 
     def __init__(self, url: str, size: int) -> None:
@@ -85,23 +85,23 @@ class _Transfer(threading.Thread):
         self.abandoned = False
 
     def run(self) -> None:
-        """Receive until the body ends, or is longer than it may be."""
+        """Receive until the body ends, or exceeds the expected size."""
         try:
             with requests.Session() as session:
                 self._receive(session)
-        except Exception as error:  # for the thread that waits to raise
-            if not isinstance(_innermost(error), IncompleteRead):  # what has come will be found too short
+        except Exception as error:  # for the waiting thread to raise
+            if not isinstance(_innermost(error), IncompleteRead):  # the content will be found too short
                 self.failure = error
 
     def _receive(self, session: requests.Session) -> None:
-        # "identity": some servers call a .gz file a compressed page, and would have us unpack it on arrival.
+        # "identity": some servers declare a .gz file a compressed page, which would be unpacked on arrival.
         session.headers.update({"User-Agent": f"mnistnet/{__version__}", "Accept-Encoding": "identity"})
         session.hooks["response"].append(_drop_body_of_redirect)
         with session.get(self.url, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)) as response:
             if response.status_code != requests.codes.ok:
                 words = status_words.get(response.status_code, "")  # the server's own could hold anything
                 raise _MirrorError(f"HTTP {response.status_code} {words}".rstrip())
-            # read1 gives back what has come so far; read would wait for a whole chunk of a body that drips.
+            # read1 returns the bytes received so far; read would wait for a whole chunk of a slow body.
             while self.received <= self.size and (chunk := response.raw.read1(CHUNK, decode_content=False)):
                 if self.abandoned:
                     return
@@ -146,7 +146,7 @@ def _verified(content: bytes, file: RemoteFile) -> bytes:
 
 
 def _drop_body_of_redirect(response: requests.Response, **_: Any) -> None:
-    # Nobody reads it, but requests would receive it to its end, and it may have none.
+    # requests would receive it to its end, and it may have none.
     if response.is_redirect:
         response.close()
 
@@ -167,7 +167,7 @@ def _explain(error: Exception) -> str:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the error that started a chain of wrapped errors: its words are the clearest."""
+    """Return the error that started a chain of wrapped errors: its message is the clearest."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     return error
@@ -175,4 +175,4 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _words(error: BaseException) -> str:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return printable(" ".join(words.split())[:200]) or type(error).__name__  # a server may have had a say in them
+    return printable(" ".join(words.split())[:200]) or type(error).__name__  # they may contain text from the server

@@ -17,29 +17,29 @@ from mnistnet.errors import DataError
 from mnistnet.util.arrays import Array
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-MAX_BYTES = 1 << 31  # bytes; far above any sibling of MNIST, far below what would fill a computer's memory
+MAX_BYTES = 1 << 31  # bytes; far above any relative of MNIST, far below a computer's memory
 UNPACKED_AT_ONCE = 1 << 22  # bytes
-# A gzip file can hold a thousand times its size. Images hold five to ten times theirs; what claims to be large must be.
+# A gzip file can unpack to a thousand times its size; images unpack to five to ten times theirs.
 UNPACKED_IN_ANY_CASE, MAX_TIMES = 1 << 28, 32
 WHAT = {1: "labels (1 dimension)", 3: "images (3 dimensions)"}
 DIMENSIONS = {1: (1, 2), 3: (3,)}
-"""How many dimensions a file may have, by how many it should have: QMNIST has several numbers for each label."""
+"""Allowed numbers of dimensions, by the expected one: QMNIST has several numbers for each label."""
 
 
 class Header(NamedTuple):
-    """What an IDX file's first bytes say: the type of its values, and the sizes of its dimensions."""
+    """An IDX file's header: the type of its values, and the sizes of its dimensions."""
 
     dtype: np.dtype[np.generic]
     shape: tuple[int, ...]
 
     @property
     def size(self) -> int:
-        """How many bytes the header has."""
+        """Bytes of the header."""
         return 4 + 4 * len(self.shape)
 
     @property
     def promised(self) -> int:
-        """How many bytes of values should follow."""
+        """Bytes of values that should follow."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -60,7 +60,7 @@ def parse(content: bytes | bytearray | memoryview, dimensions: int, name: str) -
 
 
 def read_header(content: bytes, dimensions: int, name: str) -> Header:
-    """Return what an IDX file's first bytes say; `dimensions`: 3 of images, 1 of labels. Raises DataError."""
+    """Return an IDX file's header; `dimensions`: 3 of images, 1 of labels. Raises DataError."""
     if len(content) < 4:
         raise DataError(f"{name}: expected an IDX file, but it ends after {len(content)} bytes, in its header")
     zeros, kind, found = struct.unpack(">HBB", content[:4])
@@ -94,7 +94,7 @@ def _sizes(header: Header) -> str:
 
 
 def unpack(compressed: bytes | memoryview, dimensions: int, name: str) -> memoryview:
-    """Return the IDX file inside a gzip file, reading no further than its own header allows.
+    """Return the IDX file inside a gzip file, reading at most as much as its own header promises.
 
     Raises DataError when it is not gzip, is cut short, or holds more than it announces or announces more than such a
     file holds (a bomb).
@@ -109,7 +109,7 @@ def unpack(compressed: bytes | memoryview, dimensions: int, name: str) -> memory
                 f"{name}: its header promises {promised:,} bytes of data in a gzip file of {len(compressed):,} bytes, "
                 f"over {MAX_TIMES} times its size; unpack it first if that is what it holds"
             )
-        # Grown in place: a list of parts, joined at the end, would take twice the memory.
+        # Grown in place: joining a list of parts would take twice the memory.
         while not reader.eof and (room := header_size + promised + 1 - len(content)) > 0:
             part = reader.decompress(reader.unconsumed_tail, min(room, UNPACKED_AT_ONCE))
             if not part:

@@ -1,4 +1,4 @@
-"""A data set of one's own: whatever form it lies in, read into one store that stands wherever a published one can.
+"""Data of your own: reads any form into a store with the interface of a published one.
 
     four IDX files, or two       forms/idx_files.py
     a CSV file or two            forms/csv_files.py
@@ -40,14 +40,14 @@ HELP = "`mnistnet data info --help` and docs/data.md say which forms are read"
 
 
 def is_path(dataset: str) -> bool:
-    """Return whether the config's word for a data set is a path: it has a separator, or is no data set's name."""
+    """Return whether the config's `dataset` is a path: it has a separator, or is no data set's name."""
     separators = {"/", os.sep, os.altsep or "/"}
     return dataset not in DATASETS and (any(s in dataset for s in separators) or Path(dataset).exists())
 
 
 @dataclass(frozen=True)
 class OwnStore(Store):
-    """Data of one's own, read; it can be used wherever a published data set can."""
+    """Data of your own, read, with the interface of a published data set's store."""
 
     parts: dict[str, Examples] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class OwnStore(Store):
         return self.parts[part]
 
     def hashes(self) -> dict[str, str]:
-        """Return the SHA-256 of what each file holds, unpacked, by the name of the unpacked file."""
+        """Return the SHA-256 of each file's unpacked content, by the name of the unpacked file."""
         return self.digests
 
     def ensure(self) -> list[RemoteFile]:
@@ -69,7 +69,7 @@ class OwnStore(Store):
         return []
 
     def states(self) -> dict[str, str]:
-        """Return "read" for each file: nobody has published what it should hold."""
+        """Return "read" for each file: there are no published hashes to compare."""
         return dict.fromkeys(self.digests, "read")
 
 
@@ -82,7 +82,7 @@ def open_store(
     read_as: ReadAs = USUAL,
     on_read: OnRead | None = None,
 ) -> Store:
-    """Return the store of a published data set by its name, or of one's own data by its path.
+    """Return the store of a published data set by its name, or of your own data by its path.
 
     Raises UsageError for a word that is neither, DataError for data that cannot be used.
     """
@@ -95,12 +95,12 @@ def open_store(
 
 
 def open_own(path: Path, read_as: ReadAs = USUAL, on_read: OnRead | None = None) -> OwnStore:
-    """Read data of one's own. Raises DataError, naming the file that is missing, damaged or does not fit."""
+    """Read data of your own. Raises DataError, naming the file that is missing, damaged or does not fit."""
     found = _read(path, read_as, on_read)
     if found.pictures:  # prepared already, light on dark
         read_as = replace(read_as, invert=False)
     parts = {name: _turned(part, read_as) for name, part in found.parts.items()}
-    found.parts.clear()  # so that what is turned or held out takes memory once
+    found.parts.clear()  # so that turned or held-out images take memory once
     form = found.form
     for part in parts.values():
         _check_counts(part)
@@ -129,7 +129,7 @@ def open_own(path: Path, read_as: ReadAs = USUAL, on_read: OnRead | None = None)
 
 
 def read_images(path: Path, read_as: ReadAs) -> npt.NDArray[np.uint8]:
-    """Return the images in one CSV, NumPy or IDX file, turned as the data they are like, uint8 (n, rows, columns).
+    """Return the images in one CSV, NumPy or IDX file, turned by `read_as`, uint8 (n, rows, columns).
 
     Labels, if it has any, are left out. Raises DataError.
     """
@@ -145,7 +145,7 @@ def read_images(path: Path, read_as: ReadAs) -> npt.NDArray[np.uint8]:
 
 
 def _read(path: Path, read_as: ReadAs, on_read: OnRead | None) -> Found:
-    """Choose the reader for a path, and return what it reads. Raises DataError."""
+    """Read a path with the reader for its form. Raises DataError."""
     from mnistnet.data.forms import csv_files, idx_files, numpy_files, picture_folder  # Pillow takes time to import
     from mnistnet.data.forms.names import is_idx
 
@@ -185,7 +185,7 @@ def _first() -> str:
 
 
 def _turned(part: Part, read_as: ReadAs) -> Part:
-    """Return a part with its images turned upright and white on black, as the config says of them."""
+    """Return a part with its images turned upright and white on black, by the config's keys."""
     images = part.images
     if read_as.orientation == "transposed":
         images = np.ascontiguousarray(images.transpose(0, 2, 1))
@@ -193,10 +193,10 @@ def _turned(part: Part, read_as: ReadAs) -> Part:
 
 
 def held_out(part: Part, share: float) -> tuple[Part, Part]:
-    """Divide a part into one to train on and one to test on, with the same share of each class in it.
+    """Split a part into training and test examples, with the same share of each class.
 
-    The same for every training, whatever its seed: else the test images of one would be training images of another.
-    The images of the part given may be changed.
+    The split is the same for every seed, so that no training learns from another's test images. The images of the part
+    given may be changed.
     """
     random = generator(0, Use.SPLIT)
     chosen = np.zeros(len(part.labels), bool)
@@ -212,7 +212,7 @@ def held_out(part: Part, share: float) -> tuple[Part, Part]:
 
 
 def _compacted(images: npt.NDArray[np.uint8], kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """Return the images that are kept, moved together in the memory they have, where they may be changed."""
+    """Return the kept images, moved to the front of their memory if that is writable."""
     if not images.flags.writeable:
         return images[kept]
     indices = np.flatnonzero(kept)
@@ -223,7 +223,7 @@ def _compacted(images: npt.NDArray[np.uint8], kept: npt.NDArray[np.bool_]) -> np
 
 
 def _pictures(path: Path, read_as: ReadAs, train: Part, names: tuple[str, ...]) -> str:
-    """Return how pictures are to be prepared: as the config says, or by what the images look like. Raises DataError."""
+    """Return how pictures are to be prepared: by the config, or by what the images look like. Raises DataError."""
     if read_as.pictures == "digits" and train.images.shape[1:] != concerns.DIGIT_SHAPE:
         rows, columns = train.images.shape[1:]
         raise DataError(

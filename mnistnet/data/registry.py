@@ -1,4 +1,4 @@
-"""The data sets this program knows: their files, hashes, mirrors and licences. Facts only."""
+"""The published data sets: their files, hashes, mirrors and licences."""
 
 from dataclasses import dataclass, field
 
@@ -13,9 +13,9 @@ NAMES = {
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One published file. `content_sha256` is the hash of what is inside the gzip, where it is known.
+    """One published file. `content_sha256` is the hash of the unpacked content, where it is known.
 
-    A file that was packed anew, as Linux distributions do, has another `sha256` but the same `content_sha256`.
+    A file repacked by a Linux distribution has another `sha256` but the same `content_sha256`.
     """
 
     name: str
@@ -26,7 +26,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A published data set: four files, the bases of the addresses that serve them, and what its labels mean.
+    """A published data set: four files, the base addresses that serve them, and the names of its labels.
 
     `pictures`: how a picture becomes such an image: as "digits" (found, centred, as MNIST's makers did) or to "scale".
     """
@@ -42,7 +42,7 @@ class DatasetSpec:
 
     @property
     def pixels(self) -> int:
-        """How many pixels an image has."""
+        """Number of pixels of an image."""
         return self.shape[0] * self.shape[1]
 
     def file(self, part: str, kind: str) -> RemoteFile:

@@ -1,4 +1,4 @@
-"""What is in a data set, in figures: its classes with their counts, how bright it is, and a config that fits it."""
+"""A data set in figures: its classes with their counts, its brightness, and a config that fits it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ BATCH = 128  # the default batch
 
 @dataclass(frozen=True)
 class Summary:
-    """`classes`: of each its name, and how many training and test images it has; brightness is from 0 to 255."""
+    """`classes`: the name and the numbers of training and test images of each; brightness is from 0 to 255."""
 
     classes: tuple[tuple[str, int, int], ...]
     darkest: int
@@ -39,7 +39,7 @@ def summary(store: Store) -> Summary:
 
 
 def fitting(store: Store) -> dict[str, str]:
-    """Return the keys of a config that this data set needs, and their values."""
+    """Return the config keys that fit this data set, with their values."""
     name = store.spec.name if store.spec.files else str(store.folder)
     known = name if name in DATASETS or own_data.is_path(name) else f"./{name}"
     found = {"dataset": known, "layer_sizes": f"[{store.spec.pixels}, 128, {len(store.spec.labels)}]"}

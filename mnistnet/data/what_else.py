@@ -1,4 +1,4 @@
-"""Says what a file is that should be something else, by how it begins: much that is called data is none."""
+"""Recognises files of other kinds by how they begin, for error messages."""
 
 GZIP = b"\x1f\x8b"  # how a gzip file begins
 
@@ -20,7 +20,7 @@ BEGINNINGS = {
 
 
 def what_else(content: bytes) -> str | None:
-    """Return in words what a file of another kind begins like this, and what to do with it; None if it is not known."""
+    """Return a description of the kind of file that begins like this, and a remedy; None if it is unknown."""
     for beginning, words in BEGINNINGS.items():
         if content.startswith(beginning):
             return words

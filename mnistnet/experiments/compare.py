@@ -1,8 +1,8 @@
 """Trainings side by side, from the same first weights.
 
 In the video a full gradient is a careful man who calculates exactly how to go down before each slow step, and
-mini-batches are a drunk man who stumbles down the hill in quick ones (chapter 3, 9:33). Both are followed here:
-cost and accuracy against steps and seconds, and their paths through the space of weights and biases.
+mini-batches are a drunk man who stumbles down the hill in quick ones (chapter 3, 9:33). This module records both: cost
+and accuracy against steps and seconds, and their paths through the space of weights and biases.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,12 +36,12 @@ LANDSCAPE_IMAGES = 1000
 MIN_COST = 1e-9  # to draw on a logarithmic scale, where nothing is zero
 
 Progress = Callable[[str, float], object]
-"""Hears what is being done and how much of it is, from 0 to 1."""
+"""Called with the stage and how much of it is done, from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Angle:
-    """How far a step's direction is off: degrees between the gradient of its batch and that over `images` images.
+    """The angle in degrees between a batch's gradient and that over `images` images.
 
     A mean over ten batches, with the first weights and with the last; no augmentation, dropout or label smoothing. 0
     for full batches, None where a gradient is zero or not finite.
@@ -62,7 +62,7 @@ class Comparison:
 
 
 def check(named: Sequence[tuple[str, Config]], seconds: float | None) -> None:
-    """Raise UsageError unless these can be compared, which takes no data to know."""
+    """Raise UsageError unless these can be compared. Reads no data."""
     if len(named) < 2:
         raise UsageError("expected two configs or more, or one and --over KEY=V1,V2,... to make several of it")
     if seconds is not None and not 0 < seconds <= MAX_SECONDS:
@@ -82,7 +82,7 @@ def check(named: Sequence[tuple[str, Config]], seconds: float | None) -> None:
 
 
 def have_one_network(all_configs: Sequence[Config]) -> bool:
-    """Return whether all have the same layers, activation and loss, so that one's weights are weights for all."""
+    """Return whether all have the same layers, activation and loss, so that they can start from the same weights."""
     return len({(config.layer_sizes, config.activation, config.loss) for config in all_configs}) == 1
 
 
@@ -95,7 +95,7 @@ def compare(
     """Train each named config on its part of `examples`, the training files: its epochs, or for so many seconds.
 
     Configs with the same network all start from the first one's weights, others from their own. Raises UsageError and
-    ConfigError for configs that cannot be compared or trained. One that diverges ends there.
+    ConfigError for configs that cannot be compared or trained. A training that diverges ends there.
     """
     check(named, seconds)
     entries = [_entry(name, config, examples) for name, config in named]
@@ -133,7 +133,7 @@ def _angle(trajectory: Trajectory, on_progress: Callable[[float], object]) -> An
     batches = [order[start : start + size] for start in range(0, count, size)][:BATCHES]
     network, found, done = _network(entry.config, np.float64), [], 0
 
-    def tell(more: int) -> None:
+    def report(more: int) -> None:
         nonlocal done
         done += more
         on_progress(done / (2 * images))
@@ -141,7 +141,7 @@ def _angle(trajectory: Trajectory, on_progress: Callable[[float], object]) -> An
     for parameters in (trajectory.path[0], trajectory.path[-1]):
         network.parameters[...] = parameters
         try:
-            _, full = mean_gradient(network, entry.train, order[:images], tell)
+            _, full = mean_gradient(network, entry.train, order[:images], report)
             each = [angle(mean_gradient(network, entry.train, batch)[1], full) for batch in batches]
         except DivergedError:
             each = []
@@ -163,7 +163,7 @@ def _landscape(trajectories: Sequence[Trajectory], on_progress: Callable[[float]
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """Return all of a comparison but the parameters themselves, as docs/json.md describes it."""
+    """Return a comparison without the parameters, as docs/json.md describes it."""
     landscape = comparison.landscape
     paths: Sequence[Array | None] = landscape.plane.paths if landscape else [None] * len(comparison.trajectories)
     trajectories = zip(comparison.trajectories, comparison.angles, paths, strict=True)
@@ -181,7 +181,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _trajectory_as_json(trajectory: Trajectory, angle: Angle, path: Array | None) -> dict[str, Any]:
-    walked, distance = trajectory.stretch_lengths
+    path_length, displacement = trajectory.stretch_lengths
     return {
         "name": trajectory.entry.name,
         "config": configs.to_mapping(trajectory.entry.config),
@@ -195,7 +195,7 @@ def _trajectory_as_json(trajectory: Trajectory, angle: Angle, path: Array | None
         "diverged": trajectory.diverged,
         "walked": trajectory.path_length,
         "distance": trajectory.displacement,
-        "stretch": {"steps": len(trajectory.stretch) - 1, "walked": walked, "distance": distance},
+        "stretch": {"steps": len(trajectory.stretch) - 1, "walked": path_length, "distance": displacement},
         "angle": asdict(angle),
         "looks": [asdict(snapshot) for snapshot in trajectory.snapshots],
         "path": None

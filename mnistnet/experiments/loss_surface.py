@@ -2,8 +2,8 @@
 
 That plane is spanned by the first two principal components of all the points of all paths. The space has thousands of
 dimensions and the points are a few hundred, so the components come from the small matrix of the points' inner
-products, which is their covariance seen from the other side (Turk & Pentland 1991, "Eigenfaces for recognition").
-Pictures of this kind are in Li et al. 2018, "Visualizing the loss landscape of neural nets", section 7.
+products, which has the same non-zero eigenvalues as their covariance (Turk & Pentland 1991, "Eigenfaces for
+recognition"). Pictures of this kind are in Li et al. 2018, "Visualizing the loss landscape of neural nets", section 7.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +16,9 @@ from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array, ignore_fp_errors
 
 GRID = 25  # points along each side, as a rule
-SHAPE = np.array([1.25, 1])  # width and height of what is surveyed
+SHAPE = np.array([1.25, 1])  # width and height of the surveyed area
 MARGIN = 0.1  # of the paths' extent, left free on each side
-BLOCK = 16_384  # parameters that are looked at together
+BLOCK = 16_384  # parameters in a block
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def fit_plane(paths: Sequence[Array]) -> Plane:
     squares, vectors = np.linalg.eigh(inner)
     lengths, vectors = np.sqrt(np.maximum(squares[:-3:-1], 0)), vectors[:, :-3:-1]
     lengths[lengths < 1e-6 * lengths[0]] = 0  # rounding
-    # An eigenvector is one either way round: let the farthest point lie on the positive side.
+    # The sign of an eigenvector is arbitrary: put the farthest point on the positive side.
     vectors = vectors * np.where(vectors[np.abs(vectors).argmax(axis=0), [0, 1]] < 0, -1, 1)
     scale = np.divide(1, lengths, out=np.zeros(2), where=lengths > 0)
     axes = np.concatenate([(vectors * scale).T @ block for block in _blocks(points, centre)], axis=1)
@@ -68,13 +68,14 @@ def fit_plane(paths: Sequence[Array]) -> Plane:
 
 
 def _blocks(points: Array, centre: Array) -> Iterator[Array]:
-    """Yield the centred points in float64, some parameters at a time."""
+    """Yield the centred points in float64, in blocks of parameters."""
     for start in range(0, len(centre), BLOCK):
         yield points[:, start : start + BLOCK] - centre[start : start + BLOCK]
 
 
 def stretch_in_plane(stretch: Array) -> Array:
-    """Return consecutive parameters, shape (steps + 1, parameters), from the first on in the plane of longest steps.
+    """Project consecutive parameters, shape (steps + 1, parameters), onto the plane of the longest steps, from the
+    first.
 
     In the plane of most motion over a whole training, single steps in thousands of dimensions would hardly be seen.
     """

@@ -1,7 +1,7 @@
-"""A training followed step by step: the path of its weights, and its cost and accuracy on the way.
+"""A training recorded step by step: the path of its weights, its cost and its accuracy.
 
-The steps are the trainer's own, so N epochs followed end with the weights of a training of N epochs. The clock stands
-still while cost and accuracy are measured, so that measuring costs no training time.
+The steps are those of training, so N epochs end with the same weights. The clock stops while cost and accuracy are
+measured.
 """
 
 import time
@@ -35,7 +35,7 @@ Progress = Callable[[float], object]
 
 @dataclass(frozen=True)
 class Entry:
-    """What takes part in a comparison: a config under a name, and the images it learns from and is judged by."""
+    """An entry of a comparison: a name, a config, and the images for training and validation."""
 
     name: str
     config: Config
@@ -44,12 +44,12 @@ class Entry:
 
     @property
     def batch_size(self) -> int:
-        """How many images a step is based on."""
+        """Number of images in a step."""
         return len(self.train) if self.config.batch_size == "all" else self.config.batch_size
 
     @property
     def steps_an_epoch(self) -> int:
-        """How many steps it takes to visit all images once."""
+        """Number of steps in an epoch."""
         return -(-len(self.train) // self.batch_size)
 
 
@@ -58,7 +58,7 @@ class Snapshot:
     """What is measured at one step. Accuracies are fractions of 1.
 
     - `seconds`: of training so far.
-    - `batch_cost`: mean over the batches since the snapshot before, each before its step, of what is descended; None
+    - `batch_cost`: mean training cost of the batches since the snapshot before, each before its step; None
       before the first step.
     - `train_cost`, `train_accuracy`: over up to 5,000 of its training images, the same ones each time.
     - `validation_accuracy`: over all its validation images; None without any.
@@ -74,7 +74,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A training that is over.
+    """A finished training.
 
     - `steps`, `epochs` (whole and part), `seconds` of training, and whether it `diverged` and ended there.
     - `path_length`: the length of all its steps, one after the other. `displacement`: from first weights to last.
@@ -97,12 +97,12 @@ class Trajectory:
 
     @property
     def stretch_lengths(self) -> tuple[float, float]:
-        """How long the steps of the stretch are together, and how far its end is from its beginning."""
+        """Path length and displacement of the stretch."""
         steps = np.linalg.norm(np.diff(self.stretch, axis=0), axis=1)
         return float(steps.sum()), float(np.linalg.norm(self.stretch[-1] - self.stretch[0]))
 
     def cost_after(self, seconds: float) -> float | None:
-        """Return the cost after so much training, between two snapshots in proportion; None if it took less."""
+        """Return the cost after so much training, interpolated between two snapshots; None if it took less."""
         times = [snapshot.seconds for snapshot in self.snapshots]
         if seconds > times[-1]:
             return None
@@ -114,8 +114,8 @@ def follow(
 ) -> Trajectory:
     """Train from the first weights of `seed`, for the config's epochs or for `seconds`, but one epoch at least.
 
-    Over seconds the learning-rate schedule runs as it would over as many epochs as fit in. The path gets `points`
-    points to twice as many. `on_progress(share)` is called with how much is done. Raises ConfigError.
+    With `seconds` the learning-rate schedule runs over as many epochs as fit. The path gets `points` to 2 * `points`
+    points. `on_progress(share)` is called with the share done. Raises ConfigError.
     """
     config = entry.config
     network = Network(config.layer_sizes, config.activation, config.loss)
@@ -140,7 +140,7 @@ def follow(
 
 
 def _steps(trainer: Trainer, limit: "_Limit", clock: "_Clock") -> Iterator[Batch]:
-    """Take step after step for as long as anybody asks; yield each batch after its step."""
+    """Yield each batch after its step, without end."""
     config, length = trainer.state.config, 1 / trainer.steps
     for epoch in count():
 
@@ -161,29 +161,29 @@ class _Clock:
 
     @property
     def seconds(self) -> float:
-        """How long it has been running."""
+        """Seconds it has been running."""
         return self._before + (time.perf_counter() - self._since if self._since else 0.0)
 
     def go_on(self) -> None:
-        """Start, or start again."""
+        """Start or continue."""
         self._since = time.perf_counter()
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Stand still inside a `with` block."""
+        """Pause inside a `with` block."""
         self._before, self._since = self.seconds, None
         yield
         self.go_on()
 
 
 class _Limit:
-    """How long to train: the config's epochs, or if `seconds` are given as long as those, but one epoch at least."""
+    """How long to train: the config's epochs, or `seconds` if given, but at least one epoch."""
 
     def __init__(self, epochs: int, steps_an_epoch: int, seconds: float | None) -> None:
         self._epochs, self._steps_an_epoch, self._seconds = epochs, steps_an_epoch, seconds
 
     def epochs(self, epoch: float, seconds: float) -> float:
-        """Return how many epochs there will be, as far as can be told by now."""
+        """Return the estimated number of epochs."""
         if self._seconds is None:
             return self._epochs
         return max(1.0, epoch * self._seconds / seconds) if epoch else inf
@@ -196,7 +196,7 @@ class _Limit:
 
 
 class _Spacing:
-    """Says which steps to keep: at first each; then in steps that grow with their number, `points` to each factor of
+    """Decides which steps to keep: at first each; then at growing distances, `points` to each factor of
     e^12 = 160,000; and from a twelfth of the training on evenly, `points` to the whole. So about 2 `points` at most.
     """
 
@@ -206,7 +206,8 @@ class _Spacing:
         self._points, self._next = points, 1
 
     def is_due(self, step: int, share: float) -> bool:
-        """Return whether to keep this step, with which `share` of the training is done; the last one always is."""
+        """Return whether to keep this step, after which `share` of the training is done; the last one is always
+        kept."""
         if step < self._next and share < 1:
             return False
         self._next = step + max(1, int(step * min(self.GROWTH, 1 / share) / self._points))
@@ -232,7 +233,7 @@ class _Recorder:
 
     @ignore_fp_errors
     def record(self, logits: Array, targets: Array, seconds: float, share: float) -> None:
-        """Follow one step, before which the batch had these logits. Raises DivergedError."""
+        """Record one step, before which the batch had these logits. Raises DivergedError."""
         parameters = self._state.network.parameters
         np.subtract(parameters, self._here, out=self._moved)
         length = sqrt(float(np.dot(self._moved, self._moved)))
@@ -253,7 +254,7 @@ class _Recorder:
             self._snapshots.append(self._snapshot())
 
     def close(self, diverged: bool) -> Trajectory:
-        """Return all that was noted."""
+        """Return the trajectory."""
         if self._path_steps[-1] != self._steps:
             self._keep()
         return Trajectory(

@@ -1,7 +1,7 @@
-"""Only this example, or all of them: one example's wishes beside the average, and what comes of training on it alone.
+"""Only this example, or all of them: one example's wishes beside the average, and the effect of training on it alone.
 
 Each example wishes something else. The average of all their nudges is minus the gradient; that of a mini-batch is a
-cheap guess at it.
+cheap estimate of it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 
 MINI_BATCH = 100
-CHUNK = 1000  # examples that are sent through the network together
+CHUNK = 1000  # examples in a batch
 COLUMNS = 5  # training examples shown one by one
 STEPS = (0, 1, 3, 10, 30, 100)
 STEP_LENGTH = 0.01  # of the length of all parameters together
@@ -57,7 +57,7 @@ class FineTunePoint:
 
 @dataclass(frozen=True)
 class BatchGradient:
-    """The video's table and what it leads to.
+    """The video's table, directions and fine-tuning.
 
     `nudges[r, c]` is what example c wishes of `parameters[r]`: this example first, then training examples from the
     front of the data set. `labels[c]` is the class of each; `average[r]` the mean over all examples asked for.
@@ -108,7 +108,7 @@ def work(train: int, test: int, examples: int | None) -> int:
 
 
 def representative_parameters(example: ExampleGradient) -> tuple[Parameter, ...]:
-    """Return a few weights and biases of each layer to speak for all: from the output back, those felt most.
+    """Return a few weights and biases that represent each layer, from the output back: the most sensitive ones.
 
     Of a layer: the most sensitive weight of each of its two most sensitive neurons, and the most sensitive bias.
     """
@@ -139,7 +139,7 @@ def mean_gradient(
 def angle(one: Array, other: Array) -> float | None:
     """Return the angle between two vectors in degrees, None if one is zero.
 
-    Kahan's formula, which unlike the arc cosine keeps its digits near 0 and 180 degrees.
+    Kahan's formula, which unlike the arc cosine is accurate near 0 and 180 degrees.
     """
     one_length, other_length = np.linalg.norm(one), np.linalg.norm(other)
     if not one_length or not other_length:
@@ -153,7 +153,7 @@ def _direction(examples: int, cost: float, gradient: Array, full_gradient: Array
 
 
 def _gradients(example: ExampleGradient, train: Examples) -> Iterator[Array]:
-    """Yield the gradient of the example, then those of the first training examples, one by one."""
+    """Yield the gradient of the example, then those of the first training examples."""
     yield example.gradient
     for i in range(min(COLUMNS, len(train))):
         images, labels = train.images[i : i + 1], train.labels[i : i + 1]
@@ -192,8 +192,8 @@ def _accuracies(
 ) -> list[tuple[float, float]]:
     """Take steps down the gradients of batches; return the share of the example's class and the accuracy at STEPS.
 
-    All steps have one length. An example that the network knows well has a tiny gradient, a mini-batch a larger one:
-    with equal lengths the two trainings differ in nothing but their direction.
+    All steps have one length. An example that the network knows well has a tiny gradient, a mini-batch a larger one;
+    with equal lengths the two trainings differ only in direction.
     """
     network, measured = in_float64(example.network), []
     length = STEP_LENGTH * float(np.linalg.norm(network.parameters))

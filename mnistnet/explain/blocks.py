@@ -1,7 +1,6 @@
-"""What a report is made of: sections of paragraphs, tables and pictures; and the same as text, HTML and plain values.
+"""The parts of a report: sections of paragraphs, tables and pictures, and their form as text, HTML and plain values.
 
-A block holds numbers as numbers, and says how each is written and in which unit. How wide it is drawn, and in which
-colour, is decided where it is drawn.
+A block holds numbers as numbers, with their format and unit. The renderer decides widths and colours.
 """
 
 from collections.abc import Callable, Iterator
@@ -54,7 +53,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: numbers, and texts where there is none. `mark` is what is drawn beside it."""
+    """A row of a table: numbers and texts. `mark` is drawn beside it."""
 
     values: tuple[str | float, ...]
     mark: float | None = None
@@ -105,7 +104,7 @@ Block = Paragraph | Item | Picture | Table
 
 @dataclass(frozen=True)
 class Section:
-    """A title and what stands below it."""
+    """A title and the blocks below it."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -142,7 +141,7 @@ def _table_lines(table: Table, pen: Pen) -> Iterator[str]:
     if table.caption:
         yield f"  {table.caption}"
     *heads, last = table.heads
-    # A last head that is longer than its column goes on to the right of it, where marks are drawn.
+    # A last head that is longer than its column extends to the right, where marks are drawn.
     before = len(columns(heads, widths[:-1]))
     own = len(table.columns[-1].head)
     yield columns(heads, widths[:-1]) + " " * max(2, widths[-1] - own) + last

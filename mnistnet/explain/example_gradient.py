@@ -1,4 +1,4 @@
-"""What one example wishes of every number in the network: the backward pass that trains, read aloud.
+"""What one example wishes of every number in the network: the backward pass of training, explained.
 
 The gradient says how the cost rises; minus the gradient is what this example wishes, its nudges. Everything here is
 one forward and one backward pass of `Network`, in float64, over a batch of one.
@@ -22,11 +22,11 @@ Labels = npt.NDArray[np.uint8] | list[int]
 
 @dataclass(frozen=True)
 class LayerGradient:
-    """What the example makes of one layer, and what it wishes of it. n neurons, m before them.
+    """One layer's activations and derivatives for an example. n neurons, m before them.
 
     - `activations`: (n,).
     - `nudges`: minus dC/da, (n,); None at a cross-entropy output, where only the delta is finite.
-    - `slopes`: f'(z), how much of a wish for the activation reaches the weighted sum, (n,); None at the output,
+    - `slopes`: f'(z), the share of a wish for the activation that reaches the weighted sum, (n,); None at the output,
       whose slope comes with the loss.
     - `delta`: dC/dz, (n,).
     - `weight_gradient`: dC/dW, (n, m). `bias_gradient`: dC/db, (n,).
@@ -64,8 +64,8 @@ class ExampleGradient:
     layers: tuple[LayerGradient, ...]
     wishes: Array | None
 
-    def behind(self, layer: int) -> Array:
-        """Return the activations that feed a layer: those of the one before, or the pixels."""
+    def activations_before(self, layer: int) -> Array:
+        """Return the activations in the layer before, or the pixels."""
         return self.layers[layer - 2].activations if layer > 1 else self.inputs
 
 
@@ -74,15 +74,15 @@ class ThreeWays:
     """The three ways to give a neuron what it wishes, m neurons being before it, and how far each way alone leads.
 
     - `bias_nudge`: for its bias.
-    - `weight_nudges`: for its weights, (m,): in proportion to `behind`, the activations before it.
+    - `weight_nudges`: for its weights, (m,): in proportion to `activations_before`.
     - `activation_nudges`: for those activations, (m,): in proportion to `weights`; None where they are pixels.
-    - `reach`: by how much following each way alone, as it stands here, would move the neuron's weighted sum.
+    - `reach`: by how much following each way alone would move the neuron's weighted sum.
     """
 
     layer: int
     neuron: int
     weights: Array
-    behind: Array
+    activations_before: Array
     bias_nudge: float
     weight_nudges: Array
     activation_nudges: Array | None
@@ -99,12 +99,12 @@ def in_float64(network: Network) -> Network:
 
 
 def as_inputs(images: npt.NDArray[np.uint8]) -> Array:
-    """Return images as networks are trained to see them, pixel / 255 in float32, carried on in float64."""
+    """Return images as networks are trained on them, pixel / 255 in float32, converted to float64."""
     return np.divide(images, WHITE, dtype=np.float32).astype(np.float64)
 
 
 def backpropagate(network: Network, inputs: Array, labels: Labels) -> tuple[Array, ForwardCache, Gradients]:
-    """Return the costs (batch,) and what both passes over a batch leave behind; `inputs`: (batch, pixels).
+    """Return the costs (batch,) and the results of both passes over a batch; `inputs`: (batch, pixels).
 
     Raises DivergedError where the network's numbers are too large for a finite cost or gradient.
     """
@@ -141,7 +141,7 @@ def of_example(network: Network, pixels: npt.NDArray[np.uint8], label: int) -> E
         target=target,
         wish=target - output,
         cost=cost,
-        # Minus the logarithm of the right digit's activation is all of a cross-entropy.
+        # A cross-entropy is minus the logarithm of the right digit's activation.
         cost_terms=(output - target) ** 2 if network.loss.has_activation_derivative else cost * target,
         gradient=gradients.flat,
         layers=tuple(_layer(network, cache, gradients, layer) for layer in range(len(network.weights))),
@@ -157,7 +157,7 @@ def _layer(network: Network, cache: ForwardCache, gradients: Gradients, layer: i
         network.activation.derivative(a, out=slopes)
     return LayerGradient(
         activations=a,
-        nudges=None if d_activation is None else 0 - d_activation[0],  # -x would make a zero of it minus zero
+        nudges=None if d_activation is None else 0 - d_activation[0],  # -x would turn zeros into minus zeros
         slopes=slopes,
         delta=gradients.deltas[layer][0],
         weight_gradient=gradients.weights[layer],
@@ -175,7 +175,7 @@ def three_ways(example: ExampleGradient, layer: int, neuron: int) -> ThreeWays:
     own = example.layers[layer - 1]
     if not 0 <= neuron < len(own.delta):
         raise UsageError(f"neuron {neuron}: layer {layer} has neurons 0 to {len(own.delta) - 1}")
-    weights, behind = example.network.weights[layer - 1][neuron], example.behind(layer)
+    weights, before = example.network.weights[layer - 1][neuron], example.activations_before(layer)
     bias_nudge, weight_nudges = 0 - own.bias_gradient[neuron], 0 - own.weight_gradient[neuron]
     activation_nudges = 0 - own.delta[neuron] * weights if layer > 1 else None
     reach = None if activation_nudges is None else float(activation_nudges @ weights)
@@ -183,9 +183,9 @@ def three_ways(example: ExampleGradient, layer: int, neuron: int) -> ThreeWays:
         layer=layer,
         neuron=neuron,
         weights=weights,
-        behind=behind,
+        activations_before=before,
         bias_nudge=float(bias_nudge),
         weight_nudges=weight_nudges,
         activation_nudges=activation_nudges,
-        reach=(float(bias_nudge), float(weight_nudges @ behind), reach),
+        reach=(float(bias_nudge), float(weight_nudges @ before), reach),
     )

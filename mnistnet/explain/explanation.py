@@ -4,8 +4,7 @@
     how sensitive the cost is to each weight and bias                                         sensitivity.py
     only this example, or all of them                                                         batch_gradient.py
 
-Nothing is computed twice and nothing is computed otherwise than in training: it is all `Network.forward` and
-`Network.backward`.
+All of it uses `Network.forward` and `Network.backward`, as training does.
 """
 
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from mnistnet.util.arrays import Array
 
 @dataclass(frozen=True)
 class Explanation:
-    """All that one example has to say about a network, in the order of the video."""
+    """The explanation of one example, in the order of the video."""
 
     example: ExampleGradient
     three_ways: ThreeWays
@@ -57,7 +56,7 @@ def explain(
     Raises UsageError where image, label or neuron do not fit the network, DivergedError where its numbers are too
     large to compute with.
     """
-    with one_blas_thread():  # two wait for each other longer than they work on matrices as narrow as these
+    with one_blas_thread():  # on matrices as narrow as these, two threads mostly wait for each other
         wished = example_gradient.of_example(network, pixels, label)
         ways = example_gradient.three_ways(wished, *(neuron or (len(wished.layers), label)))
         felt = sensitivity.sensitivities(wished, top)
@@ -66,7 +65,7 @@ def explain(
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:
-    """Return the whole of an explanation as plain values. docs/json.md says what each is."""
+    """Return an explanation as plain values, which docs/json.md describes."""
     wished, ways, felt = explanation.example, explanation.three_ways, explanation.sensitivities
     return {
         "label": wished.label,
@@ -82,7 +81,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
             "layer": ways.layer,
             "neuron": ways.neuron,
             "weights": ways.weights.tolist(),
-            "behind": ways.behind.tolist(),
+            "behind": ways.activations_before.tolist(),
             "bias_nudge": ways.bias_nudge,
             "weight_nudges": ways.weight_nudges.tolist(),
             "activation_nudges": _list(ways.activation_nudges),

@@ -1,4 +1,4 @@
-"""What a report is told about: one example's backward pass, and what its neurons, weights and classes are called."""
+"""The subject of a report: one example's backward pass, and the names of its neurons, weights and classes."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from mnistnet.explain.sensitivity import Parameter
 from mnistnet.util.arrays import Array
 
 MAX_ROWS = 16
-"""A layer up to so many neurons, the video's, is shown whole; of a larger one the strongest."""
+"""A layer of up to so many neurons is shown whole, a larger one by its strongest neurons."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One example's backward pass, and what it takes to tell of it.
+    """One example's backward pass, and the names for it.
 
     - `source`: what the picture is, as a sentence begins. `known`: whether its label is known, or the network's guess.
     - `untrained`: whether the network has its first, random weights; `untrained_by`: where to get one that has.

@@ -56,7 +56,7 @@ class Report:
 
 
 def report(subject: Subject, explanation: Explanation) -> Report:
-    """Tell the story of an explanation, in six sections."""
+    """Return the report of an explanation, in six sections."""
     parts: list[tuple[str, Iterator[Block]]] = [
         ("The example", the_example(subject)),
         ("What the output layer wishes", output_wishes(subject)),
@@ -100,9 +100,9 @@ def backward_steps(subject: Subject) -> list[Section]:
     return [Section(title, tuple(blocks)) for title, blocks in zip(titles, steps, strict=True)]
 
 
-def last_steps(subject: Subject, felt: Sensitivities, averages: BatchGradient) -> list[Section]:
+def last_steps(subject: Subject, sensitivities: Sensitivities, averages: BatchGradient) -> list[Section]:
     """Return what follows the backward pass, step by step: section 5, and section 6 in two parts."""
-    parts = most_sensitive(subject, felt), the_average(subject, averages), mini_batches(subject, averages)
+    parts = most_sensitive(subject, sensitivities), the_average(subject, averages), mini_batches(subject, averages)
     return [Section(title, tuple(blocks)) for title, blocks in zip(LAST_STEPS, parts, strict=True)]
 
 
@@ -259,12 +259,12 @@ def _names(subject: Subject) -> str:
 
 
 def about_sum(subject: Subject) -> str:
-    """Spell out a neuron's weighted sum, and what its function makes of it."""
+    """Spell out a neuron's weighted sum and activation."""
     ways, example = subject.three_ways, subject.example
-    terms = ways.weights * ways.behind
+    terms = ways.weights * ways.activations_before
     bias = float(example.network.biases[ways.layer - 1][ways.neuron])
     chosen = strongest(terms, TERMS)
-    spelled = " + ".join(f"({ways.weights[index]:+.2f})({ways.behind[index]:.2f})" for index in chosen)
+    spelled = " + ".join(f"({ways.weights[index]:+.2f})({ways.activations_before[index]:.2f})" for index in chosen)
     others = len(terms) - len(chosen)
     rest = f" {_added(terms.sum() - terms[chosen].sum())} from {others:,} more" if others else ""
     times = "its pixel" if ways.layer == 1 else f"the activation before it, in {subject.layer(ways.layer - 1)}"
@@ -313,11 +313,11 @@ def about_wish_for_sum(subject: Subject) -> str:
 def about_weights(subject: Subject) -> str:
     """Say what the second way is: neurons that fire together wire together."""
     ways = subject.three_ways
-    brightest = strongest(ways.behind, 1)[0]
+    brightest = strongest(ways.activations_before, 1)[0]
     text = (
         "Change its weights, in proportion to the activations in the layer before: the more active a neuron there, the "
         f"more its weight matters, most of all that of {subject.neuron(ways.layer - 1, brightest)}, at "
-        f"{ways.behind[brightest]:.2f}."
+        f"{ways.activations_before[brightest]:.2f}."
     )
     if ways.bias_nudge > 0:
         return (
@@ -348,7 +348,7 @@ def _way(subject: Subject, nudges: Array, what: str) -> Table:
     ways = subject.three_ways
     chosen, before = strongest(nudges, subject.top), ways.layer - 1
     activation, weight = Column("activation", 12, "{:.3f}".format), Column("weight", 12, "{:+.3f}".format)
-    pairs = [(activation, ways.behind), (weight, ways.weights)]
+    pairs = [(activation, ways.activations_before), (weight, ways.weights)]
     (first, numbers), (second, others) = pairs if what == "weights" else pairs[::-1]
     rows = (
         Row((subject.neuron(before, index), float(numbers[index]), float(others[index]), float(nudges[index])))
@@ -372,7 +372,7 @@ def about_reach(subject: Subject) -> str:
 
 
 def _more(count: int, shown: int, what: str) -> str:
-    """Return what counts the rows that a table leaves out, if there are any."""
+    """Return a note that counts the rows a table leaves out; empty if it shows all."""
     return f"{count - shown:,} more {what}" if count > shown else ""
 
 
@@ -393,7 +393,7 @@ def table_of_wishes(subject: Subject) -> Iterator[Block]:
     wishes, layer = subject.example.wishes, subject.output - 1
     assert wishes is not None
     sums = wishes.sum(axis=1)
-    yield Paragraph(about_votes(subject))
+    yield Paragraph(about_table_of_wishes(subject))
     words, rows = unit([*wishes.ravel(), *sums]), shown(sums, subject.top)
     yield Table(
         (Column("", 7), *(Column(name[:5], 6, words) for name in subject.names), Column("sum", 8, words)),
@@ -403,7 +403,7 @@ def table_of_wishes(subject: Subject) -> Iterator[Block]:
     )
 
 
-def about_votes(subject: Subject) -> str:
+def about_table_of_wishes(subject: Subject) -> str:
     """Say what the table of wishes is, and over which neuron the outputs disagree most."""
     wishes, layer = subject.example.wishes, subject.output - 1
     assert wishes is not None
@@ -427,7 +427,7 @@ def about_votes(subject: Subject) -> str:
 
 
 def hidden_layer(subject: Subject, layer: int) -> Iterator[Block]:
-    """Say and show the nudges of a hidden layer, and what becomes of them."""
+    """Say and show the nudges of a hidden layer, and where they lead."""
     own = subject.example.layers[layer - 1]
     assert own.nudges is not None
     assert own.slopes is not None
@@ -460,23 +460,22 @@ def hidden_layer(subject: Subject, layer: int) -> Iterator[Block]:
 
 
 def about_hidden_layer(subject: Subject, layer: int) -> str:
-    """Say where the nudges of a hidden layer come from, and what becomes of them."""
-    if layer == subject.output - 1:
-        text = f"Now {subject.layer(layer)} has wishes of its own, as the output layer had."
-    else:
-        text = (
+    """Say where the nudges of a hidden layer come from and where they lead."""
+    if layer < subject.output - 1:
+        return (
             f"The same once more, one layer back: a nudge for {subject.layer(layer)} is the sum of what the neurons of "
-            f"{subject.layer(layer + 1)} wish, each in proportion to its weight and to the nudge for its own bias."
+            f"{subject.layer(layer + 1)} wish, each in proportion to its weight and to the nudge for its own bias"
+            f"{_flat(subject, layer)}."
         )
     return (
-        f"{text} How much of a nudge reaches a neuron's weighted sum depends on the slope of its function there"
-        f"{_flat(subject, layer)}. Nudge times slope is the nudge for its bias; that times an activation in the layer "
-        "before is the nudge for a weight."
+        f"Now {subject.layer(layer)} has wishes of its own, as the output layer had. How much of a nudge reaches a "
+        f"neuron's weighted sum depends on the slope of its function there{_flat(subject, layer)}. Nudge times slope "
+        "is the nudge for its bias; that times an activation in the layer before is the nudge for a weight."
     )
 
 
 def _flat(subject: Subject, layer: int) -> str:
-    """Name the neuron that is nudged hard and can hardly move, if there is one."""
+    """Name the neuron with a large nudge and a slope near zero, if there is one."""
     own = subject.example.layers[layer - 1]
     assert own.nudges is not None
     assert own.slopes is not None
@@ -506,68 +505,71 @@ def about_first_weights(subject: Subject) -> str:
 # 5. Which weights and biases matter most
 
 
-def most_sensitive(subject: Subject, felt: Sensitivities) -> Iterator[Block]:
+def most_sensitive(subject: Subject, sensitivities: Sensitivities) -> Iterator[Block]:
     """Section 5: which weights and biases the cost is most sensitive to, with proof."""
-    yield Paragraph(about_gradient(subject, felt))
-    if not felt.most_weights and not felt.most_biases:
+    yield Paragraph(about_gradient(subject, sensitivities))
+    if not sensitivities.most_weights and not sensitivities.most_biases:
         return
     yield Paragraph(about_proof())
     for what, most, least in (
-        ("weights", felt.most_weights, felt.least_weights),
-        ("biases", felt.most_biases, felt.least_biases),
+        ("weights", sensitivities.most_weights, sensitivities.least_weights),
+        ("biases", sensitivities.most_biases, sensitivities.least_biases),
     ):
         if most:
             yield _proof(subject, f"most sensitive {what}", most)
             yield _proof(subject, f"least sensitive {what}, zeros aside", least)
     yield Paragraph(
-        "Where is the gradient large? Below: each layer's part of the gradient's squared length, and how large the "
-        "derivatives in it are: the middle one and the largest of those that are not zero."
+        "Where is the gradient large? Below: each layer's part of the gradient's squared length, and the middle and "
+        "the largest of its derivatives that are not zero, by size."
     )
-    yield _by_layer(subject, felt)
+    yield _by_layer(subject, sensitivities)
 
 
-def about_gradient(subject: Subject, felt: Sensitivities) -> str:
+def about_gradient(subject: Subject, sensitivities: Sensitivities) -> str:
     """Say what the gradient is, which entries are largest, and how many are zero."""
-    size = subject.example.gradient.size
+    size, zeros = subject.example.gradient.size, _zeros(subject, sensitivities)
     return (
         f"All {size:,} derivatives together are the gradient of this example's cost. The sign of each says which way "
         "to nudge that weight or bias, its size how much the cost changes: which nudges give the most bang for the "
-        f"buck. (The video begins with this; here it follows the pass that computes it.) {_ratios(subject, felt)} "
-        f"{_zeros(subject, felt)}"
+        f"buck. (The video begins with this; here it follows the pass that computes it.) "
+        f"{_ratios(subject, sensitivities)} {zeros}"
     )
 
 
-def _ratios(subject: Subject, felt: Sensitivities) -> str:
+def _ratios(subject: Subject, sensitivities: Sensitivities) -> str:
     """Say how many times more sensitive the cost is to one weight than to others."""
-    if not felt.most_weights or felt.middle is None:
+    if not sensitivities.most_weights or sensitivities.middle is None:
         return "Here every weight's derivative is zero: nothing can be nudged."
-    most, least = felt.most_weights[0], felt.least_weights[0]
-    ratio, extreme = (times(abs(most.derivative / other.derivative)) for other in (felt.middle, least))
+    most, least = sensitivities.most_weights[0], sensitivities.least_weights[0]
+    ratio, extreme = (times(abs(most.derivative / other.derivative)) for other in (sensitivities.middle, least))
     return (
         f"The cost is {ratio} times more sensitive to {subject.parameter(most.parameter)} than to the weight in the "
-        f"middle of the list, {subject.parameter(felt.middle.parameter)}, and {extreme} times more than to "
+        f"middle of the list, {subject.parameter(sensitivities.middle.parameter)}, and {extreme} times more than to "
         f"{subject.parameter(least.parameter)}."
     )
 
 
-def _zeros(subject: Subject, felt: Sensitivities) -> str:
+def _zeros(subject: Subject, sensitivities: Sensitivities) -> str:
     """Say how many derivatives are zero, and why."""
-    if not felt.zeros:
+    if not sensitivities.zeros:
         return "None of them is zero."
-    others = felt.zeros - felt.black
-    text = f"{felt.zeros:,} of the {subject.example.gradient.size:,} are exactly zero: "
-    if felt.black:
-        text += f"{felt.black:,} belong to weights from a black pixel, which multiplies them by 0"
-    if others > 0:
-        text += f"{'; ' if felt.black else ''}{others:,} belong to a neuron that is silent or cannot move"
-    return f"{text}. Another picture will need them."
+    others = sensitivities.zeros - sensitivities.black
+    why = []
+    if sensitivities.black:
+        count = f"{sensitivities.black:,}" if others else "they"
+        why.append(f"{count} belong to weights from a black pixel, which multiplies them by 0")
+    if others:
+        count = f"{others:,}" if sensitivities.black else "they"
+        why.append(f"{count} belong to a neuron that is silent or cannot move")
+    zeros = f"{sensitivities.zeros:,} of the {subject.example.gradient.size:,} are exactly zero"
+    return f"{zeros}: {'; '.join(why)}. Another picture will need them."
 
 
 def about_proof() -> str:
     """Say how the derivatives are checked."""
     return (
         f"Is that true? Each of these was really nudged by {STEP}, the way that lowers the cost, and the cost computed "
-        "anew. Promised is the size of the derivative times the nudge; measured is what the cost did."
+        "again. Promised is the derivative times the nudge; measured is the change of the cost."
     )
 
 
@@ -588,10 +590,10 @@ def _proof(subject: Subject, title: str, entries: Sequence[Sensitivity]) -> Tabl
     return Table((*columns, Column("measured", 18, power)), tuple(rows))
 
 
-def _by_layer(subject: Subject, felt: Sensitivities) -> Table:
+def _by_layer(subject: Subject, sensitivities: Sensitivities) -> Table:
     """Return the distribution of the gradient over layers."""
-    sizes = unit([share.largest for share in felt.shares], signed=False)
-    shares = felt.shares[-2 * MAX_LAYERS :]
+    sizes = unit([share.largest for share in sensitivities.shares], signed=False)
+    shares = sensitivities.shares[-2 * MAX_LAYERS :]
     rows = (
         Row(
             (
@@ -615,7 +617,7 @@ def _by_layer(subject: Subject, felt: Sensitivities) -> Table:
         Column("largest", 9, sizes),
         part,
     )
-    more = _more(len(felt.shares), len(shares), "in the layers before")
+    more = _more(len(sensitivities.shares), len(shares), "in the layers before")
     return Table(columns, tuple(rows), "sizes of the derivatives", "bar", more)
 
 
@@ -623,7 +625,7 @@ def _by_layer(subject: Subject, felt: Sensitivities) -> Table:
 
 
 def only_this_one(subject: Subject, averages: BatchGradient) -> Iterator[Block]:
-    """Section 6: this example beside the others, and what comes of training on it alone."""
+    """Section 6: this example beside the others, and the effect of training on it alone."""
     yield from the_average(subject, averages)
     yield from mini_batches(subject, averages)
 
@@ -647,7 +649,7 @@ def the_average(subject: Subject, averages: BatchGradient) -> Iterator[Block]:
 
 
 def mini_batches(subject: Subject, averages: BatchGradient) -> Iterator[Block]:
-    """Say and show what comes of training on this example alone, and on mini-batches."""
+    """Say and show the effect of training on this example alone, and on mini-batches."""
     yield Paragraph(about_fine_tuning(subject, averages))
     called, share = f"called {subject.digit[:8]}", per_cent
     yield Table(
@@ -737,21 +739,21 @@ def about_angles(averages: BatchGradient) -> str:
 
 
 def about_fine_tuning(subject: Subject, averages: BatchGradient) -> str:
-    """Say what comes of training on this example alone."""
+    """Say what training on this example alone does."""
     first, last = averages.fine_tuning[0], averages.fine_tuning[-1]
     spoiled = f": the network starts to call everything {_a(subject.digit)}" if last.alone_share > ONE_SIDED else ""
     return (
         f"What if we trained on this picture alone? In {last.steps} steps for it and nothing else, the share of test "
         f"images that the network calls {subject.digit} goes from {per_cent(first.alone_share)} to "
         f"{per_cent(last.alone_share)}, and accuracy from {per_cent(first.alone_accuracy)} to "
-        f"{per_cent(last.alone_accuracy)}{spoiled}. Beside it: as many steps for mini-batches of "
+        f"{per_cent(last.alone_accuracy)}{spoiled}. For comparison: as many steps for mini-batches of "
         f"{averages.batch.examples}. Every step is equally long, {per_cent(STEP_LENGTH, 0)} of the length of all "
         "weights and biases, so the two differ in direction only."
     )
 
 
 def about_training() -> str:
-    """Say what training makes of all this."""
+    """Say how training uses the average."""
     return (
         "So training averages: what all examples wish of each weight and bias, together, is minus the gradient, and a "
         "small step along it lowers the cost fastest. Training shuffles the images, takes one such step for each "

@@ -1,7 +1,7 @@
-"""How sensitive the cost of one example is to each weight and bias, and proof by nudging them.
+"""How sensitive the cost of one example is to each weight and bias, checked by finite differences.
 
-An entry of the gradient promises what a small step of that one number does to the cost. Here the step is really
-taken, and the cost computed anew, so that the promise can be checked.
+An entry of the gradient promises how a small step of one number changes the cost. Here the step is taken and the cost
+computed again, so that the promise can be checked.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Parameter(NamedTuple):
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What the gradient promises of a step of one number, `derivative * step`, and what the step really did.
+    """The promised change of the cost for a step of one number, `derivative * step`, and the measured one.
 
     The step goes downhill. `measured` is None where the promised change is lost in the rounding of the cost.
     """
@@ -50,7 +50,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Share:
-    """The weights (or biases) of one layer: how many, how many have derivative zero, how large the others' are.
+    """The weights (or biases) of one layer: their number, how many derivatives are zero, the sizes of the others.
 
     `middle` is the median size of those that are not zero, `share` the part of the gradient's squared length.
     """
@@ -69,7 +69,7 @@ class Sensitivities:
     """The most and the least sensitive weights and biases of a network, for one example.
 
     Lists are sorted from most to least, or least to most. Derivatives of zero are counted, in `zeros`, and left out
-    of all lists; `black` of them are of weights behind a black pixel. `middle` is the median weight among the rest.
+    of all lists; `black` of them are of weights from a black pixel. `middle` is the median weight among the rest.
     """
 
     most_weights: tuple[Sensitivity, ...]
@@ -84,23 +84,23 @@ class Sensitivities:
 
 def sensitivities(example: ExampleGradient, top: int) -> Sensitivities:
     """Return the `top` most and least sensitive weights and biases, each nudged for proof, and all of them counted."""
-    scale = _Scale(example)
-    weights = scale.ranked(slice(0, example.network.weight_count))
-    biases = scale.ranked(slice(example.network.weight_count, None))
+    differences = _FiniteDifferences(example)
+    weights = differences.ranked(slice(0, example.network.weight_count))
+    biases = differences.ranked(slice(example.network.weight_count, None))
     return Sensitivities(
-        most_weights=scale.nudged(weights[::-1][:top]),
-        least_weights=scale.nudged(weights[:top]),
-        most_biases=scale.nudged(biases[::-1][:top]),
-        least_biases=scale.nudged(biases[:top]),
-        middle=next(iter(scale.nudged(weights[len(weights) // 2 :][:1])), None),
+        most_weights=differences.nudged(weights[::-1][:top]),
+        least_weights=differences.nudged(weights[:top]),
+        most_biases=differences.nudged(biases[::-1][:top]),
+        least_biases=differences.nudged(biases[:top]),
+        middle=next(iter(differences.nudged(weights[len(weights) // 2 :][:1])), None),
         zeros=int(np.count_nonzero(example.gradient == 0)),
         black=int(np.count_nonzero(example.inputs == 0)) * example.network.layer_sizes[1],
         shares=_shares(example),
     )
 
 
-class _Scale:
-    """Weighs single parameters, in a copy of the network where each is put back after its nudge."""
+class _FiniteDifferences:
+    """Nudges single parameters in a copy of the network, and restores each."""
 
     def __init__(self, example: ExampleGradient) -> None:
         self._example, self._network = example, in_float64(example.network)
@@ -119,7 +119,7 @@ class _Scale:
         return ranked
 
     def nudged(self, indices: npt.NDArray[np.intp]) -> tuple[Sensitivity, ...]:
-        """Nudge each of these parameters for itself."""
+        """Nudge each of these parameters separately."""
         return tuple(self._nudge(int(index)) for index in indices)
 
     def _nudge(self, index: int) -> Sensitivity:
@@ -134,7 +134,7 @@ class _Scale:
 
 
 def cost(network: Network, example: ExampleGradient) -> float:
-    """Return what the example costs in a network."""
+    """Return the cost of the example in a network."""
     cache = network.forward(example.inputs[None], network.forward_cache(1))
     return float(network.loss.costs(cache.logits, example.target[None])[0])
 

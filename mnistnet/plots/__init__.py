@@ -1,4 +1,4 @@
-"""Figures for paper and screen, with matplotlib (the extra `plot`) and without a display: the style they share.
+"""Figures with matplotlib (the extra `plot`), without a display: the style they share.
 
 Colours are Okabe and Ito's, which the colour-blind can tell apart; dashes and markers differ too, so that nothing is
 lost in black and white. The same data gives the same bytes. Each kind of figure has a file of its own beside this one.
@@ -45,7 +45,7 @@ STYLE: Any = {
 
 
 def check(path: Path) -> None:
-    """Raise UsageError or PlotError unless a figure can be drawn into such a file: better now than after the work."""
+    """Raise UsageError or PlotError unless a figure can be drawn into such a file. Called before long work."""
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise UsageError(f"{path}: expected a file name that ends in .png, .svg or .pdf")
     require()
@@ -61,7 +61,7 @@ def require() -> None:
 
 @contextmanager
 def figure(path: Path, width: float, height: float) -> Iterator["Figure"]:
-    """Give a figure of that size in inches in our style, and write it to `path` at the end of the block.
+    """Provide a figure of this size in inches in our style, and write it to `path` at the end of the block.
 
     Raises PlotError.
     """
@@ -79,7 +79,7 @@ def figure(path: Path, width: float, height: float) -> Iterator["Figure"]:
 
 @contextmanager
 def pages(path: Path) -> Iterator[Callable[["Figure"], object]]:
-    """Give what adds a page to a PDF in our style, and write it to `path` at the end of the block. Raises PlotError."""
+    """Provide a function that adds a page to a PDF, written to `path` at the end of the block. Raises PlotError."""
     import matplotlib as mpl
     from matplotlib.backends.backend_pdf import PdfPages
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INSET = 0.36  # of its picture's width and height
-SMALL = 0.1  # of the picture's width: a path that is smaller is shown enlarged
+SMALL = 0.1  # of the picture's width: a smaller path is shown enlarged
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
@@ -92,9 +92,9 @@ def _accuracies(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
 def _against_seconds(
     axes: "Axes", trajectories: Sequence[Trajectory], what: str, scale: float = 1, loss: str = "", **changes: Any
 ) -> None:
-    """Plot what the snapshots say against time, which has to be seen in thousandths and in tens of a second alike.
+    """Plot a figure of the snapshots against time, on a scale from thousandths to tens of a second.
 
-    With `loss`, only trainings with that one are plotted.
+    With `loss`, plot only trainings with that one.
     """
     first = 0.5 * min(
         trajectory.snapshots[min(1, len(trajectory.snapshots) - 1)].seconds or 1e-3 for trajectory in trajectories
@@ -135,7 +135,7 @@ def _paths(axes: "Axes", comparison: Comparison) -> None:
 
 
 def _stretches(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
-    """Draw each step of a stretch of each training. The smallest batches fill it; a straight way may lead out of it."""
+    """Draw each step of a stretch of each training. The smallest batches fill the picture; others may leave it."""
     count = max(len(trajectory.stretch) - 1 for trajectory in trajectories)
     smallest, reach = min(trajectory.entry.batch_size for trajectory in trajectories), 0.0
     for trajectory, style in zip(trajectories, line_styles(), strict=False):
@@ -153,7 +153,7 @@ def _stretches(axes: "Axes", trajectories: Sequence[Trajectory]) -> None:
 
 
 def _tracks(axes: "Axes", paths: Sequence[Array], **changes: Any) -> None:
-    """Draw the paths, with a ring where they began and a mark where each came to."""
+    """Draw the paths, with a ring at the start and a mark at the end of each."""
     for points, style, marker in zip(paths, line_styles(), cycle(MARKERS), strict=False):
         axes.plot(*points.T, **style | changes, zorder=3)
         axes.plot(*points[-1], marker, color=style["color"], markersize=7, markeredgecolor="white", zorder=4)
@@ -177,7 +177,7 @@ def _enlarge(axes: "Axes", paths: Sequence[Array], small: Array) -> None:
 
 
 def _room(points: Array) -> tuple[float, float]:
-    """Return the lower left corner of an inset that covers as few as may be of some points in the unit square."""
+    """Return the lower left corner of the inset that covers the fewest points in the unit square."""
     places = list(product(np.linspace(0.02, 0.98 - INSET, 9), repeat=2))
     inside = [np.abs(points - place - INSET / 2).max(axis=1) < INSET / 2 + 0.05 for place in places]
     best = min(range(len(places)), key=lambda number: np.count_nonzero(inside[number]))
@@ -188,7 +188,7 @@ def _contours(axes: "Axes", landscape: LossSurface) -> None:
     costs = np.maximum(landscape.costs, MIN_COST)
     finite = costs[np.isfinite(costs)]
     if not finite.size or not np.ptp(finite):
-        return  # level ground, or a training that diverged to where nothing can be computed
+        return  # constant cost, or a training that diverged
     low, high = float(finite.min()), float(finite.max())
     levels, costs = _levels(low, high), np.where(np.isfinite(costs), costs, np.nan)
     x, y = landscape.x, landscape.y
@@ -198,7 +198,7 @@ def _contours(axes: "Axes", landscape: LossSurface) -> None:
 
 
 def _levels(low: float, high: float) -> list[float]:
-    """Return round costs for contours: close enough together to show the ground, few enough to be labelled."""
+    """Return round costs for contours: enough to show the shape, few enough to be labelled."""
     from matplotlib.ticker import MaxNLocator
 
     decades = range(floor(log10(low)), ceil(log10(high)))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CELL = 0.52  # inches
 MAX_NUMBERED = 30  # classes; with more, numbers in the cells would overlap
-DARKEST = 0.1  # share of a class taken for another one, and more; the same in every picture, so that they compare
+DARKEST = 0.1  # shares up to this have a colour of their own; the same in every picture, so that they compare
 TICKS = (0.001, 0.01, 0.03, 0.1)
 
 
@@ -59,7 +59,7 @@ def _tile(at: int) -> "Rectangle":
 
 
 def _numbers(axes: "Axes", evaluation: Evaluation, shares: Array) -> None:
-    """Write the counts into the cells, and behind each row its recall."""
+    """Write the counts into the cells, and the recall at the end of each row."""
     n = len(evaluation.confusion)
     for (true, said), count in np.ndenumerate(evaluation.confusion):
         if count:

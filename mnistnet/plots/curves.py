@@ -16,16 +16,23 @@ from mnistnet.plots import GREY, figure, line_styles
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST = {"loss": 1e39, "train_accuracy": 1, "validation_loss": 1e39, "validation_accuracy": 1, "learning_rate": 1e10}
+MAX_FIGURES = {
+    "loss": 1e39,
+    "train_accuracy": 1,
+    "validation_loss": 1e39,
+    "validation_accuracy": 1,
+    "learning_rate": 1e10,
+}
 FAR = 20  # times as large: then a logarithmic axis
 COSTS = {"quadratic": "Quadratic cost", "cross_entropy": "Cross-entropy"}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A run to draw: its name, which cost it has, its metrics as columns with an entry an epoch, and the best epoch.
+    """A run to draw: its name, its kind of cost, its metrics as columns with an entry for each epoch, and the best
+    epoch.
 
-    What was not measured is nan.
+    Missing values are nan.
     """
 
     name: str
@@ -39,7 +46,7 @@ def curve(name: str, checkpoint: Checkpoint) -> Curve:
     if not checkpoint.epoch:
         raise PlotError(f"{name}: no epoch was trained, so there is nothing to draw")
     columns = {}
-    for key, most in MOST.items():
+    for key, most in MAX_FIGURES.items():
         values = np.array(checkpoint.metrics.get(key) or [None], float)
         bad = ~((values >= 0) & (values <= most)) & ~(np.isnan(values) & key.startswith("validation"))
         if len(values) != checkpoint.epoch or bad.any():
@@ -77,7 +84,7 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
         rate.set(title="Learning rate", ylabel="at the epoch's last step")
         highest = [float(one.metrics["learning_rate"].max()) for one in curves]
         if max(highest) > FAR * min(highest) > 0:
-            # Where a rate falls to nothing at the end, how near to nothing it came is of no interest.
+            # Where a rate falls to zero, its last values do not matter.
             rate.set(yscale="log", ylim=(min(highest) / FAR, None))
             _plain_logarithms(rate, (1,))
         else:
@@ -110,7 +117,7 @@ def _known(one: Curve, name: str) -> bool:
 
 
 def _both(axes: "Axes", one: Curve, trained: str, validated: str, style: dict[str, Any], scale: float) -> None:
-    """Plot a figure of training, thin, and that of validation, bold, with a ring at the epoch that was chosen."""
+    """Plot the training figure thin and the validation figure bold, with a ring at the chosen epoch."""
     marker = "o" if len(_epochs(one)) == 1 else ""
     axes.plot(_epochs(one), scale * one.metrics[trained], **style | {"linewidth": 0.8}, marker=marker, markersize=3)
     if _known(one, validated):

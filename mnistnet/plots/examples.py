@@ -1,4 +1,4 @@
-"""A sheet of examples: for each class a line with its name and its first images, as they will be learned from."""
+"""A sheet of examples: for each class a row with its name and its first images, as training sees them."""
 
 from io import BytesIO
 from pathlib import Path

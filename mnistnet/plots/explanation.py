@@ -1,4 +1,4 @@
-"""The figure of `mnistnet explain`: the story that one digit tells, on one tall page or on several sheets."""
+"""The figure of `mnistnet explain`, on one tall page or on several sheets."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import cos, floor, log10, radians, sin
@@ -38,7 +38,7 @@ PROOF_ROW = 0.2
 PROMISED, MEASURED = COLOURS[:2]
 BIASES, WEIGHTS = COLOURS[4], COLOURS[5]
 MAX_EXAMPLE_LAYERS = 4  # of a deeper network the last ones are drawn
-APART, LOWEST_LABEL = 22, 9  # per cent on the axes of what comes of training on one alone
+APART, LOWEST_LABEL = 22, 9  # per cent on the axes of the fine-tuning
 ALONE, BATCHES = COLOURS[1], COLOURS[0]
 
 
@@ -57,7 +57,7 @@ def draw_explanation(subject: Subject, explanation: Explanation, path: Path, *, 
 
 
 def compose(drawing: "Figure", subject: Subject, explanation: Explanation) -> Page:
-    """Draw an explanation on a figure, and give that its height."""
+    """Draw an explanation on a figure, and set its height."""
     page = Page(drawing)
     for part in _parts(subject, explanation):
         part(page)
@@ -91,7 +91,7 @@ def sheets(subject: Subject, explanation: Explanation, size: tuple[float, float]
 
 
 def _parts(subject: Subject, explanation: Explanation) -> list[Part]:
-    """Return what draws the parts of an explanation, none of which is broken between two sheets."""
+    """Return functions that draw the parts of an explanation; no part is broken between two sheets."""
 
     def beginning(page: Page) -> None:
         _head(page, subject)
@@ -217,7 +217,7 @@ def _by_weights(page: Page, subject: Subject, left: float) -> None:
         page.signed_image(left, page.y, DIGIT, ways.weight_nudges.reshape(subject.shape), largest)
         page.y += DIGIT
         return
-    _fan(page, subject, left, ways.weight_nudges, ways.weight_nudges, "activation", ways.behind)
+    _fan(page, subject, left, ways.weight_nudges, ways.weight_nudges, "activation", ways.activations_before)
 
 
 def _by_activations(page: Page, subject: Subject, left: float) -> None:
@@ -242,9 +242,9 @@ def _fan(
     *,
     arrows: bool = False,
 ) -> None:
-    """Draw the neurons before one neuron with their nudges, and lines to it as thick as some numbers are large."""
+    """Draw the neurons before one neuron with their nudges, and lines to it whose widths show `lines`."""
     ways = subject.three_ways
-    chosen, words, bright = few(nudges), unit(nudges), brightness(ways.behind)
+    chosen, words, bright = few(nudges), unit(nudges), brightness(ways.activations_before)
     thickest, largest = float(np.abs(lines).max()) or 1.0, float(np.abs(nudges).max()) or 1.0
     start, end = left + 1.95, left + 2.94
     page.write(left + 0.95, page.y + 0.07, known, ha="right", size=7.5, color=GREY)
@@ -277,12 +277,12 @@ def _fan(
 
 
 def all_wishes(page: Page, subject: Subject) -> None:
-    """Draw the table of wishes, neuron by output, its sums, and what becomes of them."""
+    """Draw the table of wishes, neuron by output, its sums, and the nudges they lead to."""
     example = subject.example
     page.heading("4  All wishes added up, and passed back")
     if example.wishes is None:
         return
-    page.paragraph(f"{report.about_votes(subject)} {report.about_hidden_layer(subject, subject.output - 1)}")
+    page.paragraph(f"{report.about_table_of_wishes(subject)} {report.about_hidden_layer(subject, subject.output - 1)}")
     page.y += 0.36
     _table_of_wishes(page, subject, example.wishes)
     page.y += 0.2
@@ -334,7 +334,7 @@ def _table_of_wishes(page: Page, subject: Subject, wishes: Array) -> None:
         if count > shown
     ]
     if left_out:
-        page.paragraph(f"... and {' and '.join(left_out)}, which count in the sums all the same")
+        page.paragraph(f"... and {' and '.join(left_out)}, which are in the sums")
 
 
 def passed_back(page: Page, subject: Subject) -> None:
@@ -402,23 +402,23 @@ def _first_weights(page: Page, subject: Subject) -> None:
     page.y += 0.2
 
 
-def most_sensitive(page: Page, subject: Subject, felt: Sensitivities) -> None:
-    """Draw how sensitive the cost is to the parameters of each layer, and that the gradient tells the truth."""
+def most_sensitive(page: Page, subject: Subject, sensitivities: Sensitivities) -> None:
+    """Draw how sensitive the cost is to the parameters of each layer, and check the gradient."""
     page.heading("5  Which weights and biases matter most")
-    page.paragraph(report.about_gradient(subject, felt))
-    if not felt.most_weights and not felt.most_biases:
+    page.paragraph(report.about_gradient(subject, sensitivities))
+    if not sensitivities.most_weights and not sensitivities.most_biases:
         return
     page.paragraph(report.about_proof())
     top = page.y
-    _proof(page, subject, felt)
+    _proof(page, subject, sensitivities)
     bottom, page.y = page.y, top
-    _ridges(page, subject, felt, bottom - top - 0.8)
+    _ridges(page, subject, sensitivities, bottom - top - 0.8)
     page.y = max(bottom, page.y) + 0.2
 
 
-def _ridges(page: Page, subject: Subject, felt: Sensitivities, room: float) -> None:
+def _ridges(page: Page, subject: Subject, sensitivities: Sensitivities, room: float) -> None:
     """Draw how derivatives' sizes are distributed, a ridge for each layer's weights and one for its biases."""
-    shares = [share for share in felt.shares if share.count > share.zeros]
+    shares = [share for share in sensitivities.shares if share.count > share.zeros]
     shares = shares[-2 * MAX_RIDGE_LAYERS :]
     page.write(MARGIN, page.y + 0.08, "Sizes of the derivatives that are not zero", weight="bold", size=9.5)
     page.y += 0.28
@@ -455,21 +455,21 @@ def _ridges(page: Page, subject: Subject, felt: Sensitivities, room: float) -> N
 
 
 def _sizes(subject: Subject, share: Share) -> Array:
-    """Return how large the derivatives of a layer's weights or biases are, those that are zero aside."""
+    """Return the sizes of the non-zero derivatives of a layer's weights or biases."""
     own = subject.example.layers[share.layer - 1]
     sizes: Array = np.abs(own.bias_gradient if share.biases else own.weight_gradient.ravel())
     found: Array = sizes[sizes != 0]
     return found
 
 
-def _proof(page: Page, subject: Subject, felt: Sensitivities) -> None:
-    """Draw for the most and the least sensitive what their derivatives promise, and what a real nudge does."""
+def _proof(page: Page, subject: Subject, sensitivities: Sensitivities) -> None:
+    """Draw promised and measured changes for the most and the least sensitive parameters."""
     left = MARGIN + 4.75
     groups: list[tuple[str, Sequence[Sensitivity]]] = [
-        ("most sensitive weights", felt.most_weights),
-        ("least sensitive weights, zeros aside", felt.least_weights),
-        ("most sensitive biases", felt.most_biases),
-        ("least sensitive biases, zeros aside", felt.least_biases),
+        ("most sensitive weights", sensitivities.most_weights),
+        ("least sensitive weights, zeros aside", sensitivities.least_weights),
+        ("most sensitive biases", sensitivities.most_biases),
+        ("least sensitive biases, zeros aside", sensitivities.least_biases),
     ]
     page.write(left, page.y + 0.08, f"Change of the cost for a nudge of {STEP}", weight="bold", size=9.5)
     page.y += 0.28
@@ -528,7 +528,7 @@ def _changes(entry: Sensitivity) -> Iterator[float]:
 
 
 def only_this_one(page: Page, subject: Subject, averages: BatchGradient) -> None:
-    """Draw this example beside the others, and what comes of training on it alone."""
+    """Draw this example beside the others, and the effect of training on it alone."""
     page.heading("6  Only this example, or all of them")
     page.paragraph(f"{report.about_examples(averages)} {report.about_angles(averages)}")
     top = page.y
@@ -611,7 +611,7 @@ def _fine_tuning(page: Page, subject: Subject, averages: BatchGradient) -> None:
     for column, (title, alone, batches) in enumerate(
         (
             (f"test images called {subject.digit} (%)", "alone_share", "batches_share"),
-            ("test images read right (%)", "alone_accuracy", "batches_accuracy"),
+            ("test images read correctly (%)", "alone_accuracy", "batches_accuracy"),
         )
     ):
         axes = page.axes(MARGIN + 0.3 + column * (half + 0.6), page.y + 0.1, half - 0.75, 1.75)

@@ -1,9 +1,7 @@
-"""A page laid out in inches from its top left corner, and what is drawn on it again and again: neurons, arrows, tables
-in colours.
+"""A page laid out in inches from its top left corner, and the shapes drawn on it: neurons, arrows, coloured tables.
 
-Whatever is drawn moves the page's `y` down. In the end the page is as tall as it takes, or is made to fit a sheet. The
-canvas, the axes below all others, has inches for units too, so that circles are round and nothing depends on how much
-there is to show.
+Drawing moves the page's `y` down. At the end the page is as tall as its content, or is made to fit a sheet. The canvas,
+the axes below all others, has inches for units, too, so that circles are round.
 """
 
 import re
@@ -60,7 +58,7 @@ def signed_colours() -> "Colormap":
 
 
 class Page:
-    """A page on a figure; `y` is how far down it is full."""
+    """A page on a figure; `y` is where the free space begins."""
 
     def __init__(self, drawing: "Figure") -> None:
         drawing.set_layout_engine("none")
@@ -80,7 +78,7 @@ class Page:
             axes.set_position((left / WIDTH, 1 - (top + high) / height, wide / WIDTH, high / height))
 
     def fit(self, width: float, height: float) -> None:
-        """Make it a sheet of this size in inches, with all that is on it as large as fits."""
+        """Make it a sheet of this size in inches, with its content as large as fits."""
         scale = min(width / WIDTH, height / self.y)
         aside, high = (width / scale - WIDTH) / 2, height / scale
         self._drawing.set_size_inches(width, height)
@@ -123,7 +121,7 @@ class Page:
         self.canvas.text(x, y, text, **options | style)
 
     def paragraph(self, text: str, left: float = MARGIN, width: float = INNER, size: float = 9.0) -> None:
-        """Write text broken into lines, its signs as in print, and leave `y` below."""
+        """Write text broken into lines, with typographic signs, and leave `y` below."""
         text = MINUS.sub("−", text.replace("->", "→")).replace(" %", "\u00a0%")
         for line in broken(text, size, width):
             self.write(left, self.y + LINE / 2, line, size=size)
@@ -212,7 +210,7 @@ class Page:
 
 
 def _scale_artists(drawing: "Figure", scale: float) -> None:
-    """Make texts and lines, whose sizes are in points whatever the figure's is, larger or smaller."""
+    """Scale texts and lines, whose sizes are in points whatever the figure's size."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
     from matplotlib.text import Text
@@ -243,7 +241,7 @@ def broken(text: str, size: float, width: float) -> list[str]:
 
 
 def spread(count: int, left: float, right: float) -> list[float]:
-    """Return the middles of so many columns, equally wide, between two edges."""
+    """Return the middles of equally wide columns between two edges."""
     wide = (right - left) / count
     return [left + (number + 0.5) * wide for number in range(count)]
 

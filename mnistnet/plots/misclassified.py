@@ -8,10 +8,10 @@ from mnistnet.inference.misclassified import Misclassified
 from mnistnet.plots import GREY, figure
 
 COLUMNS = 8
-WRONG, RIGHT = "#A84400", "#00573F"  # darker than the colours of lines, to be read as text
+WRONG, RIGHT = "#A84400", "#00573F"  # darker than the colours of lines, for text
 
 
-def draw_mistakes(
+def draw_misclassified(
     mistakes: Sequence[Misclassified], labels: tuple[str, ...], shape: tuple[int, int], title: str, path: Path
 ) -> None:
     """Draw images with their prediction, its confidence, and the true class."""
@@ -41,5 +41,5 @@ def draw_mistakes(
 
 
 def _sure(confidence: float) -> str:
-    """Return a confidence in per cent, never as a certainty that there is not."""
+    """Return a confidence in per cent, never 100 %."""
     return f"{min(100 * confidence, 99.9):.1f} %"

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN, RAW, *_ = COLOURS
-MIN_ANSWERS = 5  # answers in a bin: the share of fewer says nothing
+MIN_ANSWERS = 5  # answers in a bin: a share of fewer means nothing
 
 
-def draw_doubts(
+def draw_reliability(
     logits: Array, labels: npt.NDArray[np.uint8], temperature: float | None, title: str, path: Path
 ) -> None:
     """Draw accuracy against confidence, and the errors left when the least confident answers are rejected."""
@@ -26,10 +26,10 @@ def draw_doubts(
     with figure(path, 9.2, 4.9) as drawing:
         layout = drawing.add_gridspec(2, 2, height_ratios=(3.2, 1))
         sure, crowd = drawing.add_subplot(layout[0, 0]), drawing.add_subplot(layout[1, 0])
-        _sureness(sure, "calibrated" if temperature else "not calibrated", shown, right, SHOWN, "o")
+        _reliability_diagram(sure, "calibrated" if temperature else "not calibrated", shown, right, SHOWN, "o")
         if temperature is not None:
             raw = probabilities(logits, None).max(axis=1)
-            _sureness(sure, "before calibration", raw, right, RAW, "s")
+            _reliability_diagram(sure, "before calibration", raw, right, RAW, "s")
         sure.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         sure.set(title="Reliability diagram", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
         words: dict[str, Any] = {
@@ -44,11 +44,11 @@ def draw_doubts(
         crowd.bar(np.arange(0.05, 1, 0.1), counts, width=0.092, color=SHOWN)
         crowd.set(xlabel="confidence", ylabel="answers", yscale="log", xlim=(0, 1.02), ylim=(0.5, None))
         crowd.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        _silence(drawing.add_subplot(layout[:, 1]), shown, right)
+        _error_reject_curve(drawing.add_subplot(layout[:, 1]), shown, right)
         drawing.suptitle(title, x=0.01, ha="left", fontsize=9.5, color=GREY)
 
 
-def _sureness(
+def _reliability_diagram(
     axes: "Axes", name: str, confidence: Array, right: npt.NDArray[np.bool_], colour: str, marker: str
 ) -> None:
     bins = reliability(confidence, right)
@@ -59,8 +59,8 @@ def _sureness(
     axes.errorbar(x, y, errors, color=colour, marker=marker, markersize=5, linewidth=1.4, elinewidth=1, label=label)
 
 
-def _silence(axes: "Axes", confidence: Array, right: npt.NDArray[np.bool_]) -> None:
-    """Draw the errors left among the answers against the share that is not answered."""
+def _error_reject_curve(axes: "Axes", confidence: Array, right: npt.NDArray[np.bool_]) -> None:
+    """Draw the errors left among the answers against the share that is rejected."""
     answered, wrong = answering(confidence, right)
     axes.plot(100 * (1 - answered), 100 * wrong, color=SHOWN)
     for share in (0.01, 0.02, 0.05, 0.1):

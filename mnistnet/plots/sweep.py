@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 BEST, TOP, OTHERS = "#000000", COLOURS[0], "#C6C6C6"  # the best trial, the best tenth, all others
 COLUMNS = 4
-FEW = 8  # different whole numbers for a key: each then has a place of its own
+MAX_CATEGORIES = 8  # different whole numbers of a key: up to so many get a place each
 
 
 class Scale:
-    """Where the values of a key stand on an axis from 0 to 1, and what is written there."""
+    """The places of a key's values on an axis from 0 to 1, and their labels."""
 
     def __init__(self, key: str, values: Sequence[Any]) -> None:
         self.key = key
         different = sorted({json.dumps(value): value for value in values}.values(), key=_order)
         numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in different)
         self._places: dict[str, float] | None = None
-        if numbers and len(different) > (3 if any(isinstance(value, float) for value in different) else FEW):
+        if numbers and len(different) > (3 if any(isinstance(value, float) for value in different) else MAX_CATEGORIES):
             low, high = float(different[0]), float(different[-1])
             self.logarithmic = low > 0 and high / low > 10
             self._low, self._high = self._of(low), self._of(high)
@@ -47,7 +47,7 @@ class Scale:
         return self._places is None
 
     def place(self, value: Any) -> float:
-        """Return where a value stands."""
+        """Return the place of a value."""
         if self._places is not None:
             return self._places[json.dumps(value)]
         return (self._of(float(value)) - self._low) / (self._high - self._low)
@@ -72,7 +72,7 @@ def draw_sweep(entries: Sequence[Entry], title: str, path: Path) -> None:
     """Draw each trial as a line through its values, and accuracy against each key. Raises PlotError."""
     done = [entry for entry in entries if entry.validation_accuracy is not None]
     if not done:
-        raise PlotError(f"{title}: no trial came to an end, so there is nothing to draw")
+        raise PlotError(f"{title}: no trial is finished, so there is nothing to draw")
     keys = list(dict.fromkeys(key for entry in done for key in entry.values))
     done = [entry for entry in done if all(key in entry.values for key in keys)] or done
     keys = [key for key in keys if all(key in entry.values for entry in done)]

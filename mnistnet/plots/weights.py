@@ -12,7 +12,7 @@ from mnistnet.plots import figure
 from mnistnet.plots.layout import signed_colours
 from mnistnet.util.arrays import Array
 
-FLATTEST = 0.25  # height by width of an image as it is drawn, so that a single row of pixels can be seen
+MIN_ASPECT_RATIO = 0.25  # height by width of an image as it is drawn, so that a single row of pixels can be seen
 
 
 def strongest(network: Network, most: int) -> npt.NDArray[np.intp]:
@@ -34,7 +34,7 @@ def draw_weights(
     rows = ceil(len(neurons) / columns)
     weights = network.weights[0][neurons].astype(np.float64)  # float32 cannot hold the span of its largest numbers
     scale = float(np.quantile(np.abs(weights), 0.995)) or 1.0
-    tall = min(max(shape[0] / shape[1], FLATTEST), 1 / FLATTEST)
+    tall = min(max(shape[0] / shape[1], MIN_ASPECT_RATIO), 1 / MIN_ASPECT_RATIO)
     are_classes = len(network.weights) == 1
     with figure(path, max(0.98 * columns + 0.9, 5.2), 1.13 * rows * tall + 0.55) as drawing:
         grid = drawing.subplots(rows, columns, squeeze=False)

@@ -1,4 +1,4 @@
-"""What every room needs and no textbook mentions: random streams, atomic files, locks, shared memory, numbers in words.
+"""Utilities: random streams, atomic files, locks, shared memory, number formats.
 
 Knows nothing of networks. Import its modules: `rng`, `atomic_files`, `locks`, `shared_memory`, `number_format`,
 `arrays`.

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 SMALLEST_NORMAL = 1.2e-38
-"""Of float32: what is smaller is held with fewer digits, or not at all, and processors are slow with it."""
+"""The smallest normal float32; smaller numbers lose digits, and processors are slow with them."""
 
 ignore_fp_errors = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-"""Decorator for arithmetic whose overflow is looked for later: it ends as a cost that is not a finite number."""
+"""Decorator for arithmetic whose overflow is detected later, by a cost that is not finite."""

@@ -16,13 +16,13 @@ from mnistnet.errors import MnistnetError
 from mnistnet.util import system
 
 TEMPORARY = ".tmp"
-REPLACE_TRIES, REPLACE_PAUSE = 100, 0.02  # and seconds between them, for files that somebody has open
-_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # a folder may be shared by machines, numbers are not
+REPLACE_TRIES, REPLACE_PAUSE = 100, 0.02  # and seconds between them, for files that are open elsewhere
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # process numbers are per machine, folders may be shared
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path`, and put it in the place of `path` when the block ends well.
+    """Open a temporary file beside `path`, and rename it to `path` when the block ends without an error.
 
     The bytes are on disk (fsync of the file, rename, fsync of the folder) before this returns. When the block
     fails, or is interrupted, `path` is as it was and the temporary file is gone; a crash leaves a file
@@ -49,7 +49,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def replace_file(path: Path, content: bytes, kind: type[MnistnetError]) -> None:
-    """Write a file by `atomic_write`; where that fails, raise an error of this kind, which names file and reason."""
+    """Write a file by `atomic_write`; on failure raise an error of this kind, which names file and reason."""
     try:
         with atomic_write(path) as stream:
             stream.write(content)
@@ -58,17 +58,17 @@ def replace_file(path: Path, content: bytes, kind: type[MnistnetError]) -> None:
 
 
 def remove_temporaries(folder: Path, name: str) -> None:
-    """Delete what a crash in `atomic_write` left of the file `name`; call it only where no writer can be active."""
+    """Delete temporary files of `name` that a crash left; call it only where no writer can be active."""
     for stray in folder.glob(f".{glob.escape(name)}.*{TEMPORARY}"):
         with suppress(OSError):
             stray.unlink()
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
-    """Open a regular file, and nothing that only leads to one: no link, pipe, device or folder. Raises OSError.
+    """Open a regular file:
 
-    For files in folders where only we should write: a link there would have us overwrite what it points to, a pipe
-    would have us wait for ever.
+    no link, pipe, device or folder. Raises OSError. For files in folders where only we should write: a link there would
+    make us overwrite its target, a pipe would make us wait for ever.
     """
     kept = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if path.is_symlink():
@@ -84,28 +84,28 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
 
 
 def lives(process: int) -> bool:
-    """Return whether there is a process of this number here."""
-    if not system.KNOWS_THE_LIVING:
+    """Return whether there is a process of this number on this machine."""
+    if not system.CAN_CHECK_PROCESSES:
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # it is somebody else's
+    except PermissionError:  # it belongs to another user
         return True
     return process > 0
 
 
 def reason(error: OSError) -> str:
-    """Return the operating system's words for an error, in lower case, without number and path."""
+    """Return the operating system's message for an error, in lower case, without number and path."""
     words = error.strerror or str(error)
     return words[:1].lower() + words[1:]
 
 
 def _replace(temporary: Path, path: Path) -> None:
-    """Put a file in the place of another. Raises OSError.
+    """Rename a file over another. Raises OSError.
 
-    Windows refuses while a reader, a virus scanner or an indexer has the old one open, which seldom takes long.
+    Windows refuses while another program, such as a virus scanner, has the old one open, which is usually short.
     """
     for _ in range(0 if system.REPLACES_OPEN_FILES else REPLACE_TRIES):
         with suppress(PermissionError):

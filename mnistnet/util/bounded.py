@@ -1,7 +1,7 @@
 """Work on untrusted input, in a child process with a limit of memory and time.
 
-A file of a few kilobytes can ask its decoder for gigabytes, or for minutes. The child is a fork, so it costs a
-millisecond or two; what goes beyond the limits ends in it and nowhere else.
+A file of a few kilobytes can ask its decoder for gigabytes, or for minutes. The child is a fork, which costs a
+millisecond or two; exceeding a limit ends only the child.
 """
 
 import os
@@ -16,26 +16,26 @@ from contextlib import suppress
 from pathlib import Path
 
 LENGTH = struct.Struct("<cQ")
-PATIENCE = 4  # times the processor's time that a child may take by the clock, on a machine with other work
+PATIENCE = 4  # clock time per processor time that a child may take, on a busy machine
 DONE, REFUSED, NO_MEMORY = b"d", b"r", b"m"
 
 
 class RefusedWorkError(Exception):
-    """What the work itself raised, in its words."""
+    """The message of an error that the work raised."""
 
 
 class LimitError(Exception):
-    """The work went beyond its limits, in words that go on after "it"."""
+    """The work exceeded its limits; the message continues after "it"."""
 
 
 def call(work: Callable[[], bytes], refused: type[Exception], seconds: int, megabytes: int) -> bytes:
-    """Return what `work` returns, done in a child process with so much time of a processor, and memory besides ours.
+    """Return the result of `work`, done in a child process with limits on processor time and additional memory.
 
     Raises RefusedWorkError with the words of an error of type `refused`, LimitError where a limit is reached.
     """
     ours, theirs = os.pipe()
     with warnings.catch_warnings():
-        # Python warns where other threads run: one might hold a lock that the fork would wait for. Then the time is up.
+        # Python warns if other threads run: one might hold a lock that the child waits for, until its time is up.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
@@ -51,7 +51,7 @@ def call(work: Callable[[], bytes], refused: type[Exception], seconds: int, mega
         os.close(ours)
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        with suppress(ChildProcessError):  # where a shell ignores the death of children
+        with suppress(ChildProcessError):  # where a shell ignores SIGCHLD
             os.waitpid(child, 0)
     if kind == REFUSED:
         raise RefusedWorkError(content.decode())
@@ -89,12 +89,12 @@ def _answer(pipe: int, work: Callable[[], bytes], refused: type[Exception]) -> N
 
 
 def _received(pipe: int, child: int, seconds: float) -> tuple[bytes, bytes]:
-    """Return what the child sends, of no kind where it ends, or the time does, before all has come."""
+    """Return the child's answer, empty if the child or the time ends before it is complete."""
     deadline, found, wanted = time.monotonic() + seconds, bytearray(), LENGTH.size
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
     while len(found) < wanted:
-        # Other threads fork, too, and their children hold this pipe open: that it ends says nothing.
+        # Other threads fork, too, and their children hold this pipe open, so an end of file cannot be relied on.
         if not poll.poll(50):
             if time.monotonic() > deadline or not _lives(child):
                 return b"", b""

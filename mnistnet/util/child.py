@@ -1,4 +1,4 @@
-"""How a child process behaves that works for its parent: it leaves Ctrl-C to the parent, and never outlives it."""
+"""Behaviour of a child process: it leaves Ctrl-C to its parent, and never outlives it."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from mnistnet.util import system
 
 
 def follow(parent: int) -> None:
-    """Leave Ctrl-C to the process that waits for this one, and end when that one has ended, however it did."""
+    """Ignore Ctrl-C, which the parent handles, and end when the parent has ended, however it did."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -18,5 +18,5 @@ def follow(parent: int) -> None:
             time.sleep(0.5)
         os._exit(1)
 
-    if system.KNOWS_THE_LIVING:  # else a process keeps the number of its parent
+    if system.CAN_CHECK_PROCESSES:  # elsewhere a process keeps its parent's number
         threading.Thread(target=watch, daemon=True).start()

@@ -1,4 +1,4 @@
-"""How to install what only some users need: the extras of the package, from where it is installed."""
+"""How to install the package's extras."""
 
 import shlex
 import sys

@@ -1,6 +1,6 @@
-"""One process at a time in a folder: a lock that the operating system frees when its holder dies, however it dies.
+"""One process at a time in a folder: a lock that the operating system frees when its holder ends, however it ends.
 
-Beside the lock lies a note of its holder's number, so that whoever is refused can be told whom to wait for.
+A note beside it has the holder's process number, for the message to a process that is refused.
 """
 
 import os
@@ -43,9 +43,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _owner(note: Path) -> str:
-    """Return who holds a lock: its process notes its number right after it has the lock.
+    """Return the holder of a lock.
 
-    Until then, the note is missing, empty, or that of a process which was killed; so wait for it a little.
+    A process writes its note right after it gets the lock. Until then, the note is missing, empty, or that of a killed
+    process, so wait a little.
     """
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:

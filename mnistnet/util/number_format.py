@@ -19,7 +19,7 @@ MAX_DECIMALS = 6
 
 @dataclass(frozen=True)
 class Unit:
-    """A power of ten in which a column of numbers is short. `signed`: numbers above 0 are written with a plus."""
+    """A power of ten that makes a column of numbers short. `signed`: numbers above 0 are written with a plus."""
 
     exponent: int
     decimals: int
@@ -32,11 +32,11 @@ class Unit:
 
     @property
     def words(self) -> str:
-        """How a table's head names the unit: " (in thousandths)", or nothing for plain numbers."""
+        """The unit for a table's head: " (in thousandths)"; empty for plain numbers."""
         return f" (in {self.name})" if self.name else ""
 
     def __call__(self, value: float) -> str:
-        """Return a number in this unit; "0" is zero, "." what is too small to be seen beside others."""
+        """Return a number in this unit; "0" is zero, "." a number too small to show."""
         if value == 0:
             return "0"
         text = f"{value / 10.0**self.exponent:{'+' if self.signed else ''}.{self.decimals}f}"

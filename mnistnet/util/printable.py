@@ -1,6 +1,5 @@
-"""Text that a terminal only shows: nothing in it moves the cursor, changes the title or forges a line.
-
-File names, configs, checkpoints, mirrors and data sets are other people's words.
+"""Escapes control characters in text from others (file names, configs, checkpoints, mirrors, data sets), so that it
+cannot move the cursor, change the title or forge a line.
 """
 
 import re
@@ -17,7 +16,7 @@ def printable(text: str) -> str:
 
 
 def printable_line(text: str) -> str:
-    """Return a line of output as `printable` does, but for our own colours."""
+    """Return a line of output as `printable` does, with our own colours kept."""
     if text.isprintable():
         return text
     return "".join(part if STYLE.fullmatch(part) else printable(part) for part in STYLE.split(text))

@@ -1,7 +1,7 @@
-"""Where every random number comes from: (seed, use, epoch, batch) and nothing else.
+"""All random numbers come from (seed, use, epoch, batch) and nothing else.
 
-Because a generator is made afresh from those four numbers, and no generator lives from one epoch to the next,
-epoch 7 of a resumed run shuffles exactly as epoch 7 of an unbroken one.
+Each generator is made from these four numbers, and none lives from one epoch to the next, so epoch 7 of a resumed run
+shuffles exactly as epoch 7 of an uninterrupted one.
 """
 
 from enum import IntEnum

@@ -1,4 +1,4 @@
-"""Memory that several processes see: what one of them writes there, all of them read."""
+"""Memory shared by several processes."""
 
 import mmap
 from math import prod
@@ -12,7 +12,7 @@ from mnistnet.util.arrays import Array
 def shared_zeros(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     """Return zeros that this process shares with those it will fork. Raises MemoryError.
 
-    The memory has no name and no file: it goes with the last process that uses it, however that ends.
+    The memory has no name and no file, and is freed with the last process that uses it, however that ends.
     """
     kind = np.dtype(dtype)
     count = prod(shape) if isinstance(shape, tuple) else shape

@@ -1,7 +1,7 @@
-"""What this operating system can do. Nobody else asks for its name, so a test can take any of this away.
+"""Capabilities of the operating system. Other modules never check its name, so tests can take any of them away.
 
 macOS and Windows have no eventfd, and on macOS libraries do not survive a fork. Windows has neither `fork` nor `poll`,
-does not replace a file that somebody has open, and cannot say whether a process of a number lives.
+does not replace an open file, and cannot check whether a process number is in use.
 """
 
 import os
@@ -9,7 +9,7 @@ import select
 import sys
 
 CAN_FORK = sys.platform == "linux" and hasattr(os, "fork")
-"""Whether a child process can go on with what this one holds."""
+"""Whether a child process can continue with this one's memory."""
 
 CAN_SHARE_STEPS = CAN_FORK and hasattr(os, "eventfd")
 """Whether several processes can share each training step (`training/process_pool.py`)."""
@@ -19,7 +19,7 @@ CAN_POLL = hasattr(select, "poll")
 REPLACES_OPEN_FILES = sys.platform != "win32"
 """Whether a file can be replaced while another process reads it."""
 
-KNOWS_THE_LIVING = sys.platform != "win32"
+CAN_CHECK_PROCESSES = sys.platform != "win32"
 """Whether `os.kill(number, 0)` asks for a process (on Windows it would end it), and orphans get another parent."""
 
 

@@ -18,7 +18,7 @@ LINES = "─►◄│┌┐└┘"
 
 
 def can_draw_blocks() -> bool:
-    """Whether stdout's encoding has block characters and the terminal is more than a teletype."""
+    """Whether stdout's encoding has block characters and the terminal is not a dumb one."""
     if os.environ.get("TERM") == "dumb":
         return False
     try:
@@ -29,26 +29,26 @@ def can_draw_blocks() -> bool:
 
 
 def is_rich_terminal() -> bool:
-    """Whether stdout is a terminal that shows colours and blocks, and nobody has asked for plain text (NO_COLOR)."""
+    """Whether stdout is a terminal with colours and blocks, and NO_COLOR is not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and can_draw_blocks()
 
 
 def digit_as_text(pixels: npt.NDArray[np.uint8], blocks: bool | None = None, shape: tuple[int, int] = (28, 28)) -> str:
     """Return an image of rows x columns (`shape`) as lines; each pixel is two characters wide, which makes it square.
 
-    `blocks` chooses between block characters and ASCII; by default what stdout can show. Of an image too large for
-    the terminal only every second pixel is drawn, or every third, and so on.
+    `blocks` chooses between block characters and ASCII; by default what stdout can show. Of an image too large for the
+    terminal only every n-th pixel is drawn.
     """
     ramp = BLOCKS if (can_draw_blocks() if blocks is None else blocks) else ASCII
     steps = np.rint(pixels.astype(float) / 255 * (len(ramp) - 1)).astype(int)
-    # A pixel that is not quite black must not vanish.
+    # A pixel that is not quite black must stay visible.
     steps[(pixels > 0) & (steps == 0)] = 1
     rows = steps.reshape(shape)[:: every(shape), :: every(shape)]
     return "\n".join("".join(ramp[step] * 2 for step in row).rstrip() for row in rows)
 
 
 def every(shape: tuple[int, int]) -> int:
-    """Return of how many pixels in a row one can be drawn, so that an image of this shape fits the terminal."""
+    """Return n such that an image of this shape fits the terminal when every n-th pixel is drawn."""
     return -(-2 * shape[1] // WIDTH)
 
 

@@ -1,4 +1,5 @@
-"""From a picture file to what a network takes: colours, background, detection, lines, rows, normalization.
+"""From a picture file to a network's input: colours, background, detection, ruled lines, segmentation, normalization.
 
-`preprocess.py` is the way in: it reads a picture for a data set. `reading.py` has the steps in order, one module each.
+`preprocess.py` is the entry point: it reads a picture as its data set asks. `reading.py` has the steps in order, one
+module each.
 """

@@ -1,4 +1,4 @@
-"""How dark each pixel is against the paper around it, whatever the light, and from which darkness on it is ink."""
+"""The darkness of each pixel against the paper around it, whatever the light, and the threshold of ink."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -6,12 +6,12 @@ from PIL import Image, ImageFilter
 from mnistnet.util.arrays import Array
 from mnistnet.vision.morphology import as_bytes, closed, square
 
-MIN_SIDE = 56  # pixels; a smaller picture is enlarged before anything is told from it
+MIN_SIDE = 56  # pixels; a smaller picture is enlarged first
 MIN_CONTRAST = 0.12  # between ink and paper, of full black to white; less is a blank sheet
-NOISE = 5.0  # standard deviations of the paper's grain that ink must stand out by
+NOISE = 5.0  # standard deviations of the paper's grain by which ink must stand out
 PAPER_SIDE, WIDEST_SIDE = 160, 64  # pixels of the small picture in which the paper is estimated; in the widest window
 SAMPLE = 60_000  # pixels that medians and quantiles are taken of
-# Of the picture's longer side: what is narrower is ink, what is wider is shadow, table, finger; tried in this order.
+# Shares of the picture's longer side, tried in this order: narrower shapes are ink, wider ones shadow, table, finger.
 WINDOWS = (0.06, 0.12, 0.2, 0.4)
 
 
@@ -29,7 +29,7 @@ def scaled(values: Array, scale: float, how: Image.Resampling) -> Array:
 def out_of_grain(page: Array, share: float = WINDOWS[-1]) -> tuple[Array, float | None]:
     """Return the darkness of a page with light paper, and the threshold of its ink, None if nothing stands out.
 
-    While grain sets the threshold rather than ink, the page is halved: the mean of four pixels has half their grain.
+    While grain rather than ink sets the threshold, the page is halved: the mean of four pixels has half their grain.
     """
     while True:
         darkness = against_paper(page, share)
@@ -42,7 +42,7 @@ def out_of_grain(page: Array, share: float = WINDOWS[-1]) -> tuple[Array, float 
 def against_paper(page: Array, share: float = WINDOWS[-1]) -> Array:
     """Return how much darker each pixel is than the paper around it: 0 for paper, 1 for black, whatever the light."""
     darkness: Array = 1 - page / np.maximum(local_paper(page, share), 0.05)
-    # Where strokes are narrow, most is paper; a digit cropped to its ink may be most of its picture.
+    # Where strokes are narrow, most pixels are paper; a digit cropped to its ink may fill most of its picture.
     most = share < WINDOWS[-1]
     some = _sample(darkness)
     darkness -= np.median(some if most else some[some <= (some.min() + some.max()) / 2])
@@ -50,17 +50,17 @@ def against_paper(page: Array, share: float = WINDOWS[-1]) -> Array:
 
 
 def local_paper(page: Array, share: float = WINDOWS[-1]) -> Array:
-    """Return the brightness that each pixel would have without ink, which is narrower than `share` of the page.
+    """Return the brightness of the paper at each pixel; ink is narrower than `share` of the page.
 
-    A slope over the whole sheet is taken off first. What is left is closed (Serra 1982): the brightest around, then
-    the darkest of those, which fills dark shapes narrower than the window and leaves wider ones, the shadows.
+    A slope over the whole sheet is subtracted first. The rest is closed (Serra 1982): the brightest around, then the
+    darkest of those, which fills dark shapes narrower than the window and leaves wider ones, the shadows.
     """
     height, width = page.shape
     small = _reduced(page, PAPER_SIDE if share < WINDOWS[-1] else WIDEST_SIDE)
     slope = _upper_plane(small)
     level = closed(_median((small - slope) / 2 + 0.5), _odd(max(small.shape) * share))
     if share < WINDOWS[-1]:
-        # A pixel of the small picture on a shadow's edge is half in light: it must not pass for paper in the shadow.
+        # A pixel of the small picture on a shadow's edge is half in light, and must not count as paper in the shadow.
         level = square(level, 3, np.minimum)
     level = (level - 0.5) * 2 + slope
     return np.asarray(Image.fromarray(level.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
@@ -82,7 +82,7 @@ def _median(values: Array) -> Array:
 
 
 def _upper_plane(values: Array) -> Array:
-    """Return the plane that fits the lighter pixels of a picture in the least squares: ink is left out by and by."""
+    """Fit a plane to the lighter pixels of a picture by least squares, leaving out ink step by step."""
     rows, columns = np.indices(values.shape, np.float32) / max(values.shape)
     terms = np.stack([np.ones_like(rows), rows, columns])
     few, flat = terms[:, ::2, ::2].reshape(3, -1), values[::2, ::2].ravel()
@@ -97,7 +97,7 @@ def _upper_plane(values: Array) -> Array:
 
 
 def ink_threshold(darkness: Array) -> float | None:
-    """Return the darkness that divides ink from paper, nearer to the paper; None if nothing stands out."""
+    """Return the threshold between ink and paper, nearer to the paper; None if nothing stands out."""
     floor = max(MIN_CONTRAST / 2, NOISE * grain(darkness))
     some = _sample(darkness)
     candidates = some[some > floor]
@@ -110,7 +110,7 @@ def ink_threshold(darkness: Array) -> float | None:
 def grain(darkness: Array) -> float:
     """Estimate the standard deviation of the paper's noise, from pixels lighter than paper and from neighbours.
 
-    The first is blind where the paper is as white as can be, the second where blur has made neighbours alike.
+    The first fails where the paper is saturated white, the second where blur has made neighbours alike.
     """
     some = _sample(darkness)
     lighter = -np.median(some[some <= 0])
@@ -119,5 +119,5 @@ def grain(darkness: Array) -> float:
 
 
 def _sample(values: Array) -> Array:
-    """Return every so many rows of a large picture: for medians and quantiles they do."""
+    """Return every n-th row of a large picture, enough for medians and quantiles."""
     return values[:: max(1, values.size // SAMPLE)]

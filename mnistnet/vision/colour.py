@@ -1,4 +1,4 @@
-"""From colours to one brightness: luminance, or the mix of red, green and blue in which ink stands out most."""
+"""From colours to brightness: luminance, or the mix of red, green and blue in which ink stands out most."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pill
 SMALL_SIDE = 256  # pixels of the reduced picture that the mix is found in
 PAPER_SHARE = 0.25  # of that picture's side: radius in which the mean colour is the paper's
 INK_SHARE = 0.02  # of the pixels: those that differ most from their paper are ink, or as good as ink
-GAIN = 2.0  # times luminance's contrast: what a mix must have to take its place
+GAIN = 2.0  # times luminance's contrast: what a mix must have to replace it
 
 
 def luminance(colours: Colours) -> Array:
@@ -20,7 +20,7 @@ def luminance(colours: Colours) -> Array:
 
 
 def separating(colours: Colours) -> Array:
-    """Return a brightness, 0 to 1, in which ink stands out from paper; luminance wherever that does.
+    """Return a brightness, 0 to 1, in which ink stands out from paper: luminance if that is enough.
 
     The mix is the first principal component of the differences from the paper around (Pearson 1901), which for one ink
     on one paper is the direction from one colour to the other.

@@ -1,9 +1,8 @@
-"""Where on a sheet the digit is, and which way round ink and paper are.
+"""Finds the digit on a sheet, and whether it is dark on light or light on dark.
 
-A sheet is looked at through windows of several widths (`background.py`): what is narrower than the window and darker
-than the paper in it passes for ink. In a narrow window that is a shadow's edge too, or the gap between paper and
-frame; in a wide one a shadow, or the table beside the paper. A stroke is a stroke in all of them. So the shapes that
-are found take a vote, each window one.
+A sheet is seen through windows of several widths (`background.py`): shapes narrower than the window and darker than the
+paper in it count as ink. In a narrow window these include a shadow's edge, or the gap between paper and frame; in a
+wide one a shadow, or the table beside the paper. A stroke is ink in all of them. So the windows vote for the shapes.
 """
 
 from collections.abc import Iterator
@@ -33,29 +32,29 @@ from mnistnet.vision.ruled_lines import without_frames, without_lines, without_l
 SEARCH_SIDE = 640  # pixels of the picture in which the digit is looked for
 MIN_PHOTO = 100  # pixels; in a smaller picture a narrow window shows nothing but edges
 MAX_SHAPES = 4  # of one window that take part
-SAME = 0.6  # of two boxes together, what both cover if they hold the same shape
-LIGHT_STROKE = 0.4  # of the ink's threshold: as light may a stroke be that touches a dark one
+SAME = 0.6  # overlap over union of two boxes that hold the same shape
+LIGHT_STROKE = 0.4  # of the ink's threshold: the lightest stroke that touches a dark one
 SOLID, BLOCK_INK = 0.97, 0.5  # of a rectangle's sides, and of it, that are dark where it is a sheet of its own
 LINE_LENGTH = 1.8  # times a digit's height: no stroke of one is as long
 LINE_WIDTH = 0.6  # times a stroke: printed lines are thinner than what is written on them
-PEN_WINDOW = 4.0  # strokes' widths: the window in which a sheet is seen whose pen is known
-WINDOW_STROKES = 2.2  # a window must be so many strokes wide for the strokes in it to be trusted
+PEN_WINDOW = 4.0  # strokes' widths: the window for a sheet whose pen is known
+WINDOW_STROKES = 2.2  # strokes' widths: the narrowest window whose strokes are trusted
 MIN_LENGTH = 3.0  # strokes' widths that a digit is long at least; a blot is shorter
 MAX_WIDE, MAX_TALL = 1.5, 8  # times its height, its width: a word, a pen beside the digit
 THIN = 0.04  # of a digit's length: a stroke as thin as that or less, such as a frame's, counts the less
 MIN_SIZE = 0.012  # of the picture's longer side: what a digit has at least
-AT_EDGE = 0.2  # what a shape counts that touches the picture's edge, against one that does not
-LIGHT_INK = 0.6  # what a light shape on dark counts: most are lit paper or a loop's inside, few are chalk
-DOUBTFUL = 0.5  # what a shape counts that is a blot, or too thick for its window, or too wide or tall
+AT_EDGE = 0.2  # weight of a shape that touches the picture's edge
+LIGHT_INK = 0.6  # weight of a light shape on dark: most are lit paper or a loop's inside, few are chalk
+DOUBTFUL = 0.5  # weight of a shape that is a blot, too thick for its window, or too wide or tall
 MIN_DIGIT_LIKENESS = 0.4  # with less there is no digit; then the widest window alone says whether the sheet is blank
-AS_ALIKE = 0.05  # of boxes' overlaps, added up: a difference that does not count
+SIMILAR = 0.05  # of boxes' overlaps, added up: a difference that does not count
 LONGER = 0.2  # power of a shape's length, as a share of the picture's, with which it counts
 EVEN, MAX_EVEN = 0.02, 6.0  # of black to white, the spread of paper that is as even as any; contrasts in spreads
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet with its ink found. `darkness` against the paper around, 0 paper to 1 black; `mask`: what is dark enough;
+    """A sheet with its ink found. `darkness` against the paper around, 0 paper to 1 black; `mask`: where it is ink;
     `digit`: the part of the mask that is the digit."""
 
     darkness: Array
@@ -70,7 +69,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A shape seen through one window: its box as shares of the picture, and how far it looks like a pen's."""
+    """A shape seen through one window: its box as shares of the picture, and how much it looks like a pen's."""
 
     sheet: Sheet
     window: float
@@ -80,8 +79,8 @@ class _Seen:
 
 
 def find_ink(grey: Array) -> Sheet | None:
-    """Return the sheet, brightness 0 to 1, with the likeliest digit; None for a blank sheet."""
-    # In a few pixels all is edges, which would pass for grain.
+    """Return the sheet with the likeliest digit; None for a blank sheet. `grey`: brightness 0 to 1."""
+    # A picture of few pixels is all edges, which look like grain.
     factor = -(-MIN_SIDE // max(grey.shape))
     grey = np.clip(scaled(grey, factor, Image.Resampling.BICUBIC), 0, 1)
     if max(grey.shape) >= MIN_PHOTO:
@@ -95,7 +94,7 @@ def find_ink(grey: Array) -> Sheet | None:
 def _with_fitting_window(elected: _Seen, grey: Array) -> Sheet:
     """Return a shape found in a reduced picture as the large one has it, through the window that fits its pen.
 
-    Strokes are all that this window is wider than, so shadows, tables and dark corners are paper in it.
+    Only strokes are narrower than this window, so shadows, tables and dark corners count as paper.
     """
     share = PEN_WINDOW * elected.sheet.stroke / max(elected.sheet.mask.shape)
     for window in (min(max(share, WINDOWS[0]), WINDOWS[-1]), elected.window):
@@ -125,7 +124,7 @@ def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:
 
 
 def block(sheet: Sheet) -> tuple[slice, slice] | None:
-    """Return the inside of a solid rectangle that was taken for the digit: a sheet on the sheet. None for a digit."""
+    """Return the inside of a solid rectangle mistaken for the digit: a sheet on the sheet. None for a digit."""
     stick = 2 * (max(side.stop - side.start for side in extent(sheet.digit)) // 40) + 1
     solid = square(square(sheet.digit, stick, np.logical_and), stick, np.logical_or)  # without ticks and other lines
     if not solid.any():
@@ -156,7 +155,7 @@ def _shapes_seen(grey: Array, share: float, light: bool) -> list[_Seen]:
 
 
 def _vote(groups: list[list[_Seen]], seen: list[_Seen]) -> None:
-    """Put what one window shows to the same shapes of other windows."""
+    """Add the shapes seen through one window to the groups of the same shapes from other windows."""
     for one in seen:
         for group in groups:
             new_here = group[-1].window != one.window and group[-1].light == one.light
@@ -175,18 +174,18 @@ def _score(group: list[_Seen]) -> float:
 
 
 def _representative(group: list[_Seen]) -> _Seen:
-    """Return the shape that is most like the others; of some that are as much so the sharpest, from the widest window.
+    """Return the shape that is most like the others; among equals the sharpest, from the widest window.
 
     A narrow window may show a thick stroke's outline only, a wide one may add a shadow's edge or lose a thin stroke;
-    and where one takes a shadow for grain, it sees a page that was made small.
+    and where a window mistakes a shadow for grain, it sees a reduced page.
     """
     alike = [sum(_overlap(one.box, other.box) for other in group) for one in group]
-    candidates = [one for one, much in zip(group, alike, strict=True) if much > max(alike) - AS_ALIKE]
+    candidates = [one for one, much in zip(group, alike, strict=True) if much > max(alike) - SIMILAR]
     return max(candidates, key=lambda one: (one.sheet.digit.size, one.window))
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """Return what two boxes have in common, as a share of what they cover together."""
+    """Return intersection over union of two boxes."""
     height, width = (min(one[i + 2], other[i + 2]) - max(one[i], other[i]) for i in (0, 1))
     both = max(height, 0) * max(width, 0)
     areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
@@ -211,7 +210,7 @@ def _seen(sheet: Sheet, grey: Array, share: float, light: bool) -> _Seen:
 
 
 def _evenness(digit: Mask, page: Array) -> float:
-    """Return how far the ink stands out from what is around it, in spreads of that: paper is even, a table is not."""
+    """Return the contrast of the ink to its surroundings, in spreads of those: paper is even, a table is not."""
     length = max(side.stop - side.start for side in extent(digit))
     around = tuple(slice(max(0, side.start - length // 2), side.stop + length // 2) for side in extent(digit))
     ink, values = digit[around], page[around]
@@ -229,9 +228,9 @@ def _inks(page: Array, share: float) -> Iterator[Sheet]:
 
 
 def _ink(page: Array, share: float, lightest: float = 1.0) -> tuple[Array, Mask] | None:
-    """Return the darkness of a page with light paper and where its ink is, None for a blank one.
+    """Return the darkness of a page with light paper and the mask of its ink, None for a blank one.
 
-    `lightest`: of the threshold, how dark a stroke must be that touches one above it.
+    `lightest`: share of the threshold above which pixels that touch a darker stroke count as ink.
     """
     darkness, threshold = out_of_grain(page, share)
     if threshold is None:
@@ -256,7 +255,7 @@ def dark_on_light(grey: Array) -> Array:
 
 
 def without_specks(mask: Mask) -> Mask:
-    """Return the dark pixels with at least two dark neighbours, as all have in a line of a single pixel."""
+    """Return the dark pixels with at least two dark neighbours, which even a line of single pixels has."""
     padded = np.pad(mask, 1).astype(np.uint8)
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     result: Mask = mask & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] > 2)
@@ -264,9 +263,10 @@ def without_specks(mask: Mask) -> Mask:
 
 
 def main_shapes(mask: Mask) -> Iterator[Mask]:
-    """Yield the pixels of each shape that may be a digit, the main one first: with what may be its strokes, then alone.
+    """Yield the pixels of each shape that may be a digit, the main one first:
 
-    A shape that touches the picture's edge counts less than one that does not: a table, a finger, a neighbour.
+    with its likely strokes, then alone. A shape that touches the picture's edge counts less: it may be a table, a
+    finger, a neighbour.
     """
     factor = pool_factor(mask)
     small = pooled(mask, factor)
@@ -280,7 +280,7 @@ def main_shapes(mask: Mask) -> Iterator[Mask]:
             for piece in together:
                 keep[piece.at] = True
             digit = expanded(keep, factor, mask.shape) & mask
-            # Specks that happen to be neighbours cover little of their extent; a stroke, however thin, runs through it.
+            # Neighbouring specks cover little of their extent; a stroke, however thin, runs through it.
             if np.count_nonzero(digit) >= main.length * factor / 2:
                 yield digit
 

@@ -1,6 +1,6 @@
 """From the bytes of a picture file to its pixels: upright, reduced to four million, on white where transparent.
 
-What a file is (format, size) is checked before anything is decoded, and decoding is bounded in time and memory.
+Format and size are checked before anything is decoded, and decoding is bounded in time and memory.
 """
 
 import struct
@@ -25,7 +25,7 @@ from mnistnet.vision.colour import luminance
 
 Pixels = npt.NDArray[Any]
 MAX_FILE = 100 << 20  # bytes
-WORKING_PIXELS = 4_000_000  # kept for what follows
+WORKING_PIXELS = 4_000_000  # of the reduced picture
 STRIP_PIXELS = 1_000_000  # converted at a time
 MAX_SECONDS, MAX_MEGABYTES = 8, 280  # that decoding takes at most, with the file itself
 MAX_PIXELS = 250_000_000  # of a JPEG, which is reduced while it is decoded
@@ -37,7 +37,7 @@ MAX_ASPECT_RATIO = 40  # times as long as wide
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 MORE_FORMATS = ("AVIF", "HEIC")  # with a Pillow or an extra that reads them
 HEIC_BRANDS, AVIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), (b"avif", b"avis")
-LYING = (5, 6, 7, 8)  # EXIF's orientations of pictures that lie on their side
+SIDEWAYS = (5, 6, 7, 8)  # EXIF's orientations of pictures that lie on their side
 FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)  # white, in pictures of 1 to 16 bits that are kept in 16 or more
 
 SIZES = struct.Struct("<4I?")  # rows, columns, width, height, whether in colours
@@ -80,7 +80,7 @@ def decoded(content: bytes, name: str) -> Decoded:
         raise ImageError(f"{name}: the file is empty")
     if len(content) > MAX_FILE:
         raise ImageError(f"{name}: expected a picture of at most {MAX_FILE >> 20} MiB")
-    Image.preinit()  # here, so that not every child must import what reads the usual formats
+    Image.preinit()  # imported here, once, instead of in every child
     if not system.CAN_FORK:
         return _decode(content, name)
     from mnistnet.util import bounded
@@ -95,7 +95,7 @@ def decoded(content: bytes, name: str) -> Decoded:
     except bounded.RefusedWorkError as error:
         raise ImageError(str(error)) from None
     except bounded.LimitError as error:
-        raise ImageError(f"{name}: to decode it {error}; save it anew, as PNG or JPEG") from None
+        raise ImageError(f"{name}: to decode it {error}; save it again, as PNG or JPEG") from None
     rows, columns, width, height, coloured = SIZES.unpack_from(sent)
     kind, shape = (np.uint8, (rows, columns, 3)) if coloured else (np.float32, (rows, columns))
     return Decoded(np.frombuffer(sent, kind, offset=SIZES.size).reshape(shape), (width, height))
@@ -126,12 +126,12 @@ def _decode(content: bytes, name: str) -> Decoded:
             image.draft(None, (int(width * scale), int(height * scale)))
         image.load()
         orientation = _orientation(image)
-        size = (height, width) if orientation in LYING else (width, height)
+        size = (height, width) if orientation in SIDEWAYS else (width, height)
         return Decoded(np.ascontiguousarray(_upright(_pixels(image), orientation)), size)
 
 
 def _formats(content: bytes, name: str) -> tuple[str, ...]:
-    """Return which of Pillow's readers may try; those for photographs of phones only where the file says so."""
+    """Return Pillow's readers to try; those for photographs of phones only if the file names their format."""
     brand = content[8:12] if content[4:8] == b"ftyp" else b""
     if brand in AVIF_BRANDS:
         if not features.check("avif"):
@@ -153,11 +153,11 @@ def _formats(content: bytes, name: str) -> tuple[str, ...]:
 
 @contextmanager
 def _one_sentence(name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises about a bad file into one ImageError."""
+    """Turn any error of Pillow about a bad file into one ImageError."""
     usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS
     try:
         with warnings.catch_warnings():
-            # Pillow warns about oddities in metadata that do not matter here, and about bombs, which are refused.
+            # Pillow warns about odd metadata, which does not matter here, and about bombs, which are refused.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
@@ -169,7 +169,7 @@ def _one_sentence(name: str) -> Iterator[None]:
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: expected at most {MAX_PIXELS // 1_000_000} million pixels") from None
-    except Exception as error:  # Pillow's readers raise what their formats make them raise
+    except Exception as error:  # Pillow's readers raise errors of many kinds
         words = " ".join(str(error).split())[:120]
         raise ImageError(f"{name}: a damaged picture ({words or type(error).__name__})") from None
     finally:
@@ -183,7 +183,7 @@ def _pixels(image: Image.Image) -> Pixels:
     if "transparency" in image.info or image.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
         pairs = [_on_white(strip, factor) for strip in _strips(image)]
         on_white, cover = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-        # White strokes on a transparent sheet vanish on white paper; there the drawing is what is not transparent.
+        # White strokes on a transparent sheet would vanish on white paper, so there the opaque pixels are the drawing.
         return 1 - cover if np.ptp(on_white) < 255 * MIN_CONTRAST and np.ptp(cover) > MIN_CONTRAST else on_white
     if image.mode in ("1", "L"):
         return np.concatenate([_unit(strip.convert("L").reduce(factor)) for strip in _strips(image)])
@@ -191,13 +191,13 @@ def _pixels(image: Image.Image) -> Pixels:
 
 
 def _strips(image: Image.Image) -> Iterator[Image.Image]:
-    """Cut a picture into strips, from top to bottom: a converted copy of all of a large one takes 100 MB and more."""
+    """Cut a picture into strips, from top to bottom: converting a large one at once would take 100 MB and more."""
     width, height = image.size
     factor = _factor(width, height)
     rows = factor * max(1, STRIP_PIXELS // (width * factor))
     for top in range(0, height, rows):
         strip = image.crop((0, top, width, min(top + rows, height)))
-        strip.info = image.info  # newer versions leave out what they hold to be true of the whole picture only
+        strip.info = image.info  # newer versions drop metadata of the whole picture
         yield strip
 
 
@@ -228,20 +228,20 @@ def _unit(image: Image.Image) -> Array:
 
 
 def _factor(width: int, height: int) -> int:
-    """Return the whole factor that brings a picture to WORKING_PIXELS."""
+    """Return the integer factor that reduces a picture to WORKING_PIXELS."""
     return int(np.ceil((width * height / WORKING_PIXELS) ** 0.5))
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return which way up the camera was held, from 1 to 8 as EXIF counts; 1, upright, where it does not say."""
+    """Return EXIF's orientation, from 1 to 8; 1, upright, where there is none."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # EXIF is full of surprises, and the pixels are fine without it
+    except Exception:  # damaged EXIF does not make the pixels unusable
         return 1
 
 
 def _upright(page: Pixels, orientation: int) -> Pixels:
-    if orientation in LYING:
+    if orientation in SIDEWAYS:
         page = page.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         page = page[:, ::-1]

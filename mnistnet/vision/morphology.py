@@ -1,4 +1,4 @@
-"""Operations on small pictures and masks: slide a window over them, shrink them, tell their shapes apart.
+"""Operations on small pictures and masks: sliding windows, pooling, connected components.
 
 The grey and the binary kind of mathematical morphology (Serra 1982), in NumPy.
 """
@@ -14,11 +14,11 @@ Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
-SMALL_SIDE = 256  # pixels of the small picture in which shapes and lines are told apart
+SMALL_SIDE = 256  # pixels of the small picture for shapes and lines
 
 
 def opened(values: Array, length: int) -> Array:
-    """Return the darkest that an upright stick of `length` (odd) reaches around each pixel."""
+    """Return the opening by an upright line of `length` (odd) pixels."""
     return slide(slide(values, length, np.minimum), length, np.maximum)
 
 
@@ -44,12 +44,12 @@ def closed(values: Array, length: int) -> Array:
 
 
 def pool_factor(mask: Mask) -> int:
-    """Return the whole factor that brings a mask to SMALL_SIDE."""
+    """Return the integer factor that reduces a mask to SMALL_SIDE."""
     return -(-int(max(mask.shape)) // SMALL_SIDE)
 
 
 def pooled(mask: Mask, factor: int) -> Mask:
-    """Return a mask reduced by a whole factor; a block is set if any of its pixels is."""
+    """Return a mask reduced by an integer factor; a block is set if any of its pixels is."""
     rows, columns = (-side % factor for side in mask.shape)
     blocks: Mask = np.pad(mask, ((0, rows), (0, columns)))
     height, width = blocks.shape
@@ -84,7 +84,7 @@ def labelled(mask: Mask) -> Labels:
     padded = np.pad(mask, ((0, 0), (1, 1)))
     ends = np.flatnonzero(np.diff(padded.ravel())) + 1
     starts, stops = ends[::2], ends[1::2]
-    # One row further a run touches those that begin before its end and end after its start, a corner more either way.
+    # A run touches those in the next row that begin before its end and end after its start, corners included.
     first_below = np.searchsorted(stops, starts + width + 2, side="left")
     number = np.searchsorted(starts, stops + width + 2, side="right") - first_below
     one = np.repeat(np.arange(len(starts)), number)
@@ -131,7 +131,7 @@ def shapes(mask: Mask) -> list[tuple[Indices, Indices]]:
 
 
 def extent(mask: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns from the first to the last that hold anything."""
+    """Return the rows and columns from the first to the last set pixel."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
@@ -140,7 +140,7 @@ def stroke_width(mask: Mask) -> float:
     """Estimate the width of a pen's strokes in pixels: twice the area over the length of the outline."""
     padded = np.pad(mask, 1)
     outline = np.count_nonzero(padded[1:] != padded[:-1]) + np.count_nonzero(padded[:, 1:] != padded[:, :-1])
-    # A slanted edge counts its steps in both directions; over all directions that is 4 / pi too much.
+    # The outline counts the steps of slanted edges, on average 4 / pi too many.
     return float(2 * np.count_nonzero(mask) / max(outline * np.pi / 4, 1))
 
 

@@ -1,6 +1,6 @@
 """From a digit's ink to the 28x28 that MNIST's makers would have drawn: white on black.
 
-Strokes as wide as MNIST's, scaled into 20x20 in proportion, centred by mass. Where the ink is: `detection.py`.
+Strokes as wide as MNIST's, scaled into 20x20 in proportion, centred by mass. `detection.py` finds the ink.
 """
 
 import numpy as np
@@ -11,18 +11,18 @@ from mnistnet.vision.background import filtered, scaled
 from mnistnet.vision.morphology import Bytes, Mask, as_bytes, extent, square, stroke_width
 
 SIDE, BOX = 28, 20  # pixels: an MNIST image, and the box its digit was scaled into
-WORKING_SIDE = 160  # pixels that the digit's longer side has while its strokes are measured: 8 for one of the box
+WORKING_SIDE = 160  # pixels of the digit's longer side while its strokes are measured: 8 for one of the box
 THINNEST, THICKEST = 1.8, 3.6  # pixels of stroke width in the box; nine tenths of MNIST's digits lie between
-SMOOTH = 1.0  # pixels at the working size, radius of the blur that takes off grain
-EMPTY, FULL = 0.2, 0.95  # of the pen's usual darkness: no ink up to there, nothing but ink from there
-PEN_REACH = 25  # pixels at the working size, odd: the pen is as dark as the darkest so near
-UNEVEN = 1.25  # times the darkness around: a pen that is less even than that was pressed lightly
-LIGHTEST = 0.4  # of the pen's usual darkness: a stroke lighter than that is lighter in the drawing, too
+SMOOTH = 1.0  # pixels at the working size, radius of the blur that removes grain
+EMPTY, FULL = 0.2, 0.95  # of the pen's usual darkness: no ink below the first, full ink above the second
+PEN_REACH = 25  # pixels at the working size, odd: the neighbourhood whose darkest pixel is the pen's darkness
+UNEVEN = 1.25  # times the darkness around: a pen that varies more was pressed lightly
+LIGHTEST = 0.4  # of the pen's usual darkness: lighter strokes stay lighter
 EDGE = 0.4  # of full ink: where the digit is cropped
 
 
 def is_like_mnist(grey: Array) -> bool:
-    """Whether a picture is as MNIST's makers left theirs: 28x28, white on black, as large as the box, centred."""
+    """Whether a picture is like MNIST's: 28x28, white on black, as large as the box, centred."""
     if grey.shape != (SIDE, SIDE) or grey.max() < 0.98:
         return False
     rows, columns = extent(grey > 0)
@@ -35,8 +35,8 @@ def is_like_mnist(grey: Array) -> bool:
 def inked(darkness: Array, digit: Mask) -> Array:
     """Return how much ink lies on each pixel, 0 to 1, cropped to the digit, whose longer side is then WORKING_SIDE.
 
-    Ink begins a little above the paper, so that its grain is none, and is full a little below the pen's usual darkness.
-    Outside of the digit's shape only its soft edge counts.
+    Ink begins a little above the paper's darkness, because of grain, and is full a little below the pen's usual
+    darkness. Outside of the digit's shape only its soft edge counts.
     """
     rows, columns = extent(digit)
     size = max(rows.stop - rows.start, columns.stop - columns.start)
@@ -53,7 +53,7 @@ def inked(darkness: Array, digit: Mask) -> Array:
 
 
 def _pen_around(smooth: Array, pen: float) -> Array:
-    """Return how dark the pen is around each pixel, where it was pressed lightly less than elsewhere."""
+    """Return the darkness of the pen around each pixel, which varies with its pressure."""
     around = filtered(square(np.clip(smooth, 0, 1), PEN_REACH, np.maximum), ImageFilter.BoxBlur(PEN_REACH // 2))
     return np.maximum(around * UNEVEN, LIGHTEST * pen)
 
@@ -88,7 +88,7 @@ def _resized(digit: Image.Image, longest: int) -> Image.Image:
 
 
 def _centred(digit: Array) -> Bytes:
-    """Lay a digit of at most 20x20 into 28x28 so that its centre of mass is at 14, to the nearest pixel."""
+    """Place a digit of at most 20x20 in 28x28 so that its centre of mass is at 14, to the nearest pixel."""
     top, left = (
         int(min(max(np.floor(SIDE / 2 - centre + 0.5), 0), SIDE - side))
         for centre, side in zip(_centre_of_mass(digit), digit.shape, strict=True)

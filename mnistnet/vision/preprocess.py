@@ -1,8 +1,7 @@
 """From a picture file to the image that a network takes, prepared as its data set asks: as digits, or scaled.
 
-How MNIST's makers centred and scaled a digit is known, and `reading.py` does it again. Of other data sets it is
-not, so a picture is taken whole: in grey, light on dark, scaled to fit, in the middle. One that has the right size
-comes through unchanged.
+For MNIST, `reading.py` scales and centres a digit as MNIST's makers did. For other data sets the whole picture is
+taken: in grey, light on dark, scaled to fit, in the middle. One that has the right size is unchanged.
 """
 
 import numpy as np
@@ -33,13 +32,13 @@ def reading_for(
 
 
 def light_on_dark(grey: Array) -> Array:
-    """Return a picture, 0 black to 1 white, with black and white exchanged where its edge is rather white."""
+    """Return a picture, 0 black to 1 white, inverted if its edge is rather white."""
     edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     return 1 - grey if np.median(edge) > 0.5 else grey
 
 
 def fitted(grey: Array, shape: tuple[int, int]) -> Array:
-    """Return a picture scaled to fit into `shape` (rows, columns), what is left over black, float32 from 0 to 1."""
+    """Return a picture scaled to fit into `shape` (rows, columns), padded with black, float32 from 0 to 1."""
     if grey.shape == shape:
         return grey
     scale = min(wanted / side for wanted, side in zip(shape, grey.shape, strict=True))

@@ -17,15 +17,15 @@ from mnistnet.vision.normalize import is_like_mnist
 from mnistnet.vision.segmentation import Box, Digit, Judge, digit_of, is_clutter, page_of
 
 NARROW = 12  # pixels: a picture with a side so short gets a margin
-MIN_TURNED = 4  # digits of a page that say whether it is upright
-NONSENSE, SENSE = 0.4, 0.8  # of a page's digits that are surely digits: at most, to turn it; at least, turned
+MIN_TURNED = 4  # digits needed to decide whether a page is upright
+NONSENSE, SENSE = 0.4, 0.8  # shares of sure digits: a page below the first is turned, if that reaches the second
 
 Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A picture on its way to the network: as `given`, brightness 0 to 1; its `ink`, 0 to 1; and its digits.
+    """A picture prepared for the network: as `given`, brightness 0 to 1; its `ink`, 0 to 1; and its digits.
 
     `pixels`: uint8 (n, 784), one row a digit, in reading order; `boxes`: where each is, in pixels of the picture held
     upright: left, top, right, bottom; `rows`: the number of the row that each stands in. `left_out`: boxes of what is
@@ -46,12 +46,12 @@ class Reading:
 
 
 def undecided(images: npt.NDArray[np.uint8]) -> Array:
-    """Judge all images alike, where there is no network to ask."""
+    """Judge all images alike, without a network."""
     return np.zeros(len(images))
 
 
 def read_digit(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the digit in a picture file as MNIST would hold it, shape (784,). Raises ImageError, naming the file."""
+    """Return the digit in a picture file in MNIST's form, shape (784,). Raises ImageError, naming the file."""
     return digit_from_bytes(read_file(path), str(path))
 
 
@@ -86,7 +86,7 @@ def _one(grey: Array, name: str, judge: Judge) -> tuple[Digit, int, Sheet, Windo
 
 
 def _page(grey: Array, name: str, judge: Judge, size: tuple[int, int]) -> Reading:
-    """Return all digits of a page; where they are nonsense, of the page turned to where most are digits."""
+    """Return all digits of a page; where few are sure, those of the page turned to where most are."""
     upright = _page_as_held(grey, name, judge, size)
     if upright is None:
         raise ImageError(f"{name}: no row of digits was found; without --page one digit is read")
@@ -132,8 +132,8 @@ def _turned_back(box: Box, turns: int, size: tuple[int, int]) -> Box:
 
 
 def _sheet(grey: Array, name: str) -> tuple[Sheet, Window]:
-    """Return a picture's sheet, and where it is: all of it, or a dark square on a white page, as plots have it."""
-    # Cropped to its ink, a digit of a few columns has no paper around it, other than in its corners.
+    """Return a picture's sheet, and its box: all of it, or a dark square on a white page, as in plots."""
+    # A digit of a few columns that is cropped to its ink has paper only in its corners.
     margin = max(grey.shape) // 2 if min(grey.shape) < NARROW else 0
     paper = float(np.median(grey[[0, 0, -1, -1], [0, -1, 0, -1]]))
     sheet = find_ink(np.pad(grey, margin, constant_values=paper))
@@ -159,7 +159,7 @@ def _reading(
     rows: list[list[Digit]],
     left_out: Sequence[Box] = (),
 ) -> Reading:
-    """Return what was found on a sheet in a window of a picture, with boxes in pixels of its file's size."""
+    """Return the digits found on a sheet in a window of a picture, with boxes in pixels of the file's picture."""
     down, across = ((part.stop - part.start) / side for part, side in zip(window, sheet.mask.shape, strict=True))
     wide, high = size[0] / grey.shape[1], size[1] / grey.shape[0]
 
@@ -179,5 +179,5 @@ def _reading(
 
 
 def _ink(sheet: Sheet) -> Array:
-    """Return how dark the ink is, 0 to 1, and 0 elsewhere, to be shown."""
+    """Return the darkness of the ink, 0 to 1, and 0 elsewhere, for display."""
     return np.where(sheet.mask, np.clip(sheet.darkness / max(float(sheet.darkness[sheet.mask].max()), 0.01), 0, 1), 0)

@@ -1,4 +1,4 @@
-"""Ruled paper, forms and tables: finding straight lines longer than any digit's, and taking them out from under ink."""
+"""Ruled paper, forms and tables: finds straight lines longer than any digit's, and removes them from under ink."""
 
 import numpy as np
 
@@ -14,25 +14,27 @@ from mnistnet.vision.morphology import (
     slide,
 )
 
-LINE_LENGTH, LINE_COVER = 50, 0.5  # a ruled line is so many times longer than thick, and so much of it is seen
+LINE_LENGTH, LINE_COVER = 50, 0.5  # of a ruled line: length over thickness, and the visible share
 MAX_TILT = 0.1  # of a ruled line, rows a column
-TILTS = 21  # that are tried for lines which do not reach the edges
+TILTS = 21  # tried for lines that do not reach the edges
 FRAME_SIDE, FRAME_COVER, FRAME_SIDES = 0.1, 0.8, 3  # of its extent: how near its edge a frame's side runs, how much of
 # it is seen, and how many of the four; a round 0 covers a half of each
 FRAME_LENGTH = 0.75  # of a frame's extent: what is straight for so long is the frame's
-FRAME_INK = 0.6  # of its extent: what has more is no frame but a block
+FRAME_INK = 0.6  # of its extent: with more it is a block, not a frame
 MIN_FRAME = 16  # pixels a side
 
 
 def without_lines(darkness: Array, threshold: float) -> Array:
-    """Return the darkness with ruled lines, across and down, taken out; strokes that cross them stay."""
+    """Return the darkness without ruled lines, across and down; strokes that cross them stay."""
     across = _without_rows(darkness, darkness > threshold)
     return _without_rows(across.T, threshold < across.T).T
 
 
 def _without_rows(darkness: Array, mask: Mask) -> Array:
-    """Take out lines from edge to edge. What crosses a line is taller than the line, so on lines the darkness is
-    opened upright: at each pixel the darkest that an upright stick reaches which is longer than lines are thick.
+    """Remove lines from edge to edge.
+
+    A stroke that crosses a line is taller than the line, so on lines the darkness is opened by an upright line longer
+    than their thickness.
     """
     thickest = mask.shape[1] // LINE_LENGTH
     if not thickest:
@@ -79,7 +81,10 @@ def without_frames(darkness: Array, mask: Mask) -> Array:
 
 
 def _frame_thickness(shape: Mask) -> float | None:
-    """Return how thick a frame's lines are: a shape, cropped, with straight sides along its extent. None for others."""
+    """Return the thickness of a frame's lines.
+
+    A frame is a shape, cropped, with straight sides along its extent; None for others.
+    """
     height, width = (max(2, round(FRAME_SIDE * side)) for side in shape.shape)
     bands = shape[:height], shape[-height:], shape[:, :width].T, shape[:, -width:].T
     covered = [band for band in bands if band.any(axis=0).mean() >= FRAME_COVER]
@@ -89,7 +94,7 @@ def _frame_thickness(shape: Mask) -> float | None:
 
 
 def _without_runs(darkness: Array, mask: Mask, length: float, thickest: float) -> Array:
-    """Take out level lines of at least a length that are no thicker than `thickest`."""
+    """Remove level lines of at least a length that are no thicker than `thickest`."""
     factor = max(1, round(thickest / 2))
     runs = _runs(pooled(mask, factor), max(3, round(length / factor)))
     if not runs.any():
@@ -125,8 +130,8 @@ def _runs(mask: Mask, length: int) -> Mask:
 def ruled_rows(thin: Mask) -> tuple[Mask, int]:
     """Return the pixels on lines that run from the left edge to the right, tilted a little perhaps, and how many lines.
 
-    For each tilt the picture is sheared by it. Where the rows differ most, full ones and empty ones, lines are level
-    (Postl 1986); there a row that is mostly dark from edge to edge is a line.
+    The picture is sheared by each tilt. Lines are level where the rows differ most (Postl 1986); there a row that is
+    mostly dark from edge to edge is a line.
     """
     factor = pool_factor(thin)
     small = pooled(thin, factor)

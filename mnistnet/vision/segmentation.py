@@ -1,7 +1,7 @@
 """From the ink on a sheet to its digits: shapes become digits, digits become rows.
 
-Geometry proposes; where it leaves two ways to read the same ink, both are drawn as MNIST would hold them and the
-network says which looks more like digits (over-segmentation and recognition, Casey and Lecolinet 1996).
+Geometry proposes readings; where there are two, both are drawn in MNIST's form and the network decides which looks more
+like digits (over-segmentation and recognition, Casey and Lecolinet 1996).
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ MAX_SHAPES = 2000  # that are looked at; beyond them a picture is a texture
 
 Box = tuple[int, int, int, int]
 Judge = Callable[[npt.NDArray[np.uint8]], Array]
-"""Says of images (n, 784) how much like a digit each is, above 0 if surely one."""
+"""Returns for images (n, 784) how much like a digit each is, above 0 if surely one."""
 
 
 @dataclass(frozen=True)
@@ -48,28 +48,28 @@ class Piece:
 
     @property
     def height(self) -> int:
-        """Return the number of its rows."""
+        """Number of rows."""
         return int(self.mask.shape[0])
 
     @property
     def width(self) -> int:
-        """Return the number of its columns."""
+        """Number of columns."""
         return int(self.mask.shape[1])
 
     @property
     def right(self) -> int:
-        """Return the column after its last."""
+        """The column after the last."""
         return self.left + self.width
 
     @property
     def bottom(self) -> int:
-        """Return the row after its last."""
+        """The row after the last."""
         return self.top + self.height
 
 
 @dataclass(frozen=True)
 class Digit:
-    """A digit as MNIST would hold it, uint8 (784,); its box in pixels of the sheet; and how much like a digit it is."""
+    """A digit in MNIST's form, uint8 (784,); its box in pixels of the sheet; and how much like a digit it is."""
 
     pixels: npt.NDArray[np.uint8]
     box: Box
@@ -95,7 +95,7 @@ def digit_of(sheet: Sheet, judge: Judge) -> tuple[Digit, int]:
 
 
 def is_clutter(sheet: Sheet, box: Box) -> bool:
-    """Whether what is in a box is no digit on paper, but a part of something: little of the ink, or cut off twice."""
+    """Whether a box holds only a part of something: little of the ink, or cut off at two edges."""
     left, top, right, bottom = box
     height, width = sheet.mask.shape
     cut_off = (left == 0) + (top == 0) + (right == width) + (bottom == height)
@@ -108,7 +108,7 @@ class _Segmenter:
 
     def __init__(self, sheet: Sheet, judge: Judge) -> None:
         self._sheet, self._judge = sheet, judge
-        # A stroke is then three pixels wide: gaps of less than a third of it, such as grain leaves, are closed.
+        # A stroke is then three pixels wide, and gaps of less than a third of it, which grain leaves, are closed.
         self._factor = max(1, round(sheet.stroke / 3))
         self._labels = labelled(pooled(sheet.mask, self._factor))
         self._known: dict[tuple[int, int, bytes], Digit | None] = {}
@@ -119,7 +119,7 @@ class _Segmenter:
         self._unit = float(heights.max()) if len(seeds) else float(max(self._labels.image.shape))
 
     def _seeds(self) -> npt.NDArray[np.intp]:
-        """Return the numbers of the shapes that the detected digit is made of."""
+        """Return the numbers of the detected digit's shapes."""
         inside = self._labels.image[pooled(self._sheet.digit, self._factor)]
         counts = np.bincount(inside[inside >= 0], minlength=len(self._labels.sizes))
         return np.flatnonzero(counts > 0.3 * np.minimum(self._labels.sizes, max(counts.sum(), 1)))
@@ -138,7 +138,7 @@ class _Segmenter:
         seeds = [self._piece(number) for number in self._seeds_found]
         seed = _joined(seeds) if seeds else _joined(pieces)
         mine = [group for group in groups if _overlap(group, seed) > 0]
-        # One digit is asked for: strokes near one another are one if they make one.
+        # One digit is asked for, so strokes near one another may belong together.
         options = [seed, *mine]
         if mine:
             options.append(_joined(mine))
@@ -164,7 +164,7 @@ class _Segmenter:
         return Piece(left, top, self._labels.image[top:bottom, left:right] == number)
 
     def _digits(self, pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
-        """Return the strokes of each digit, and the shapes that are as large as digits but none."""
+        """Return the strokes of each digit, and other shapes as large as digits."""
         unit, left_out = self._unit, list[Piece]()
         tall, small = list[Piece](), list[Piece]()
         for piece in pieces:
@@ -183,7 +183,7 @@ class _Segmenter:
         return [part for digit in digits for part in self._cut(digit)], left_out
 
     def _with_strokes(self, digits: list[Piece], strokes: list[Piece]) -> list[Piece]:
-        """Give each small stroke, such as a five's bar, to the digit it is nearest to, unless it is far from all."""
+        """Assign each small stroke, such as a five's bar, to the nearest digit, unless it is far from all."""
         result = list(digits)
         for stroke in strokes:
             if not digits or stroke.width > self._unit:
@@ -258,7 +258,7 @@ class _Segmenter:
         return drawn.score if drawn else -np.inf
 
     def _drawn(self, piece: Piece) -> Digit | None:
-        """Return a piece as MNIST would hold it, None if no ink is left of it at full size."""
+        """Return a piece in MNIST's form, None if it has no ink at full size."""
         key = piece.left, piece.top, piece.mask.tobytes()
         if key not in self._known:
             self._known[key] = self._draw(piece)
@@ -317,7 +317,7 @@ def _rows(digits: Sequence[Piece]) -> list[list[Piece]]:
 
 
 def _beside(row: Sequence[Piece], digit: Piece) -> float:
-    """Return how far a digit is at the height where a row goes on: what both cover, as a share of the lower one."""
+    """Return the vertical overlap of a digit and the end of a row, as a share of the lower one."""
     shift = 0.0
     last = row[-1]
     if len(row) > 1:
@@ -338,7 +338,7 @@ def _joined(pieces: Sequence[Piece]) -> Piece:
 
 
 def _merged(pieces: Sequence[Piece], belong: Callable[[Piece, Piece], bool]) -> list[Piece]:
-    """Return pieces with those joined that belong together, until none do; neighbours in the order of their columns."""
+    """Join pieces that belong together until none do; neighbours in the order of their columns."""
     result = sorted(pieces, key=lambda piece: piece.left)
     place = 0
     while place < len(result):
@@ -366,7 +366,7 @@ def _cluster(seed: Piece, pieces: Sequence[Piece], reach: float) -> list[Piece]:
 
 
 def _gap(one: Piece, other: Piece) -> float:
-    """Return how far apart two pieces' boxes are."""
+    """Return the gap between two pieces' boxes."""
     across = max(one.left - other.right, other.left - one.right, 0)
     down = max(one.top - other.bottom, other.top - one.bottom, 0)
     return float(np.hypot(across, down))
@@ -390,7 +390,7 @@ def _cut_into(piece: Piece, number: int) -> list[Piece]:
     for place in (width * np.arange(1, number) / number).astype(int):
         first = max(1, place - reach)
         near = ink[first : place + reach + 1]
-        # Of equally thin columns the one in the middle of the joint.
+        # Of equally thin columns take the middle one.
         cuts.append(first + int(np.median(np.flatnonzero(near == near.min()))))
     parts = []
     for start, stop in pairwise([0, *sorted(set(cuts)), width]):

@@ -1,4 +1,4 @@
-"""What a demo shows: a network, the names of its classes, and the images to show, to learn from and to be judged by."""
+"""What a demo shows: a network, its classes, and the images to show, to learn from and to evaluate on."""
 
 from dataclasses import dataclass, replace
 
@@ -18,7 +18,7 @@ class DemoModel:
     """`classifier` computes in float64, as `explain` does, and is never changed; visitors teach copies of its network.
 
     `origin` says which data these are.
-    `judges` are EVAL_IMAGES of the `test` images, spread evenly over them: their second half is the easier one.
+    `judges` are EVAL_IMAGES of the `test` images, spread evenly over them, because the second half is easier.
     """
 
     name: str

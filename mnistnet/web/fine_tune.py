@@ -1,4 +1,4 @@
-"""Gradient steps in a visitor's own copy of the network, and what comes of them.
+"""Gradient steps in a visitor's own copy of the network, and their effect.
 
 A step for one example alone makes the network worse at everything else; one for the average of a hundred does not.
 """
@@ -23,20 +23,20 @@ Batch = tuple[Array, Labels]
 
 
 def alone(pixels: npt.NDArray[np.uint8], label: int, times: int) -> Iterator[Batch]:
-    """Yield an image of shape (pixels,) and what it should be read as, so many times."""
+    """Yield an image of shape (pixels,) and its label, so many times."""
     for _ in range(times):
         yield as_inputs(pixels[None]), [label]
 
 
 def at_random(train: Examples, random: np.random.Generator, times: int) -> Iterator[Batch]:
-    """Yield so many batches, each drawn anew from the training examples."""
+    """Yield so many batches, each drawn from all training examples."""
     for _ in range(times):
         batch = train.take(random.choice(len(train), min(BATCH, len(train)), replace=False))
         yield as_inputs(batch.images), batch.labels
 
 
 def learn(network: Network, batches: Iterator[Batch], rate: float) -> None:
-    """Take one step of plain gradient descent for each batch. Raises DivergedError; then nothing was learned."""
+    """Take one step of plain gradient descent for each batch. Raises DivergedError, and then keeps the old weights."""
     before, gradient = network.parameters.copy(), np.zeros_like(network.parameters)
     optimizer = Sgd(network.parameters, gradient, network.weight_count)
     try:
@@ -54,7 +54,7 @@ def learn(network: Network, batches: Iterator[Batch], rate: float) -> None:
 
 
 def report(network: Network, judges: Examples, pixels: npt.NDArray[np.uint8], label: int) -> dict[str, Any]:
-    """Return what the network makes of one example now, and of the judges: how many it reads right, or as `label`.
+    """Return the cost of one example, and over the judges the accuracy and the share read as `label`.
 
     Raises UsageError where the label does not fit, and DivergedError.
     """

@@ -1,7 +1,7 @@
-"""A training that a visitor watches: it goes on for a moment whenever it is asked, and says what can be drawn.
+"""A training that a visitor watches: each request continues it for a moment and returns what the page draws.
 
-The steps are those of `training/loop.py`, taken in the same order from the same first weights; only that loop's way to
-prepare many batches ahead is left out, so that thirty trainings fit into the memory of one.
+The steps are those of `training/loop.py`, in the same order from the same first weights, but without batches prepared
+ahead, so that thirty trainings fit into the memory of one.
 """
 
 import threading
@@ -28,9 +28,9 @@ from mnistnet.training.state import batch_size, blas_description, start
 from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.rng import Use, generator
 
-HELD_OUT = 2000  # training images that no training here learns from
-ROWS = 1000  # of a batch that are worked on together
-SAMPLE = 200  # held-out images by which silent neurons are told
+HELD_OUT = 2000  # training images that are never learned from
+ROWS = 1000  # images of a batch computed together
+SAMPLE = 200  # held-out images that detect silent neurons
 SHOWN = 16  # neurons of the first layer whose weights are shown
 POINTS = 40  # costs that are reported at a time, at most
 BINS = 21  # of a histogram
@@ -40,14 +40,14 @@ BYTES = 8 << 20  # what a training takes, reckoned generously
 WINDOW = 2000  # images that the training accuracy is over
 
 PLAIN = {"schedule": {"name": "constant"}, "weight_decay": 0.0, "validation": 0}
-"""What a config here has besides the visitor's settings: nothing that would have to be explained first."""
+"""The config's other keys: plain steps without extras."""
 
 Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Twist:
-    """Ways to spoil a training, to see what comes of it: a lesson each."""
+    """Ways to spoil a training, as lessons."""
 
     zero_start: bool = False
     shuffle: bool = True
@@ -55,7 +55,7 @@ class Twist:
 
 
 class LiveTraining:
-    """One training by a config, on images of `train`; `held_out` are the ones it is measured by.
+    """One training by a config, on images of `train`, evaluated on `held_out`.
 
     `learning_rate` may be changed at any time. One caller at a time: hold `lock`.
     """
@@ -78,7 +78,7 @@ class LiveTraining:
 
     @property
     def steps_an_epoch(self) -> int:
-        """How many steps it takes to learn from all images once."""
+        """Number of steps in an epoch."""
         return -(-len(self._train) // self.batch_size)
 
     def advance(self, seconds: float, steps: int | None = None) -> None:
@@ -110,7 +110,7 @@ class LiveTraining:
         return stream.getvalue()
 
     def scores(self) -> dict[str, Any]:
-        """Return the accuracy over the last images that it learned from, and how it reads the held-out ones."""
+        """Return the accuracy over the last training images, and the evaluation on the held-out ones."""
         scores = evaluate(self.state.network, self._held_out)
         seen, right = (sum(pair[i] for pair in self._right) for i in (0, 1))
         return {
@@ -153,17 +153,17 @@ class LiveTraining:
         }
 
     def _stuck(self, silent: Sequence[float]) -> str | None:
-        """Say why no step can help any more, if that is so."""
+        """Return the reason why no step can help any more, None if one can."""
         dead = [layer for layer, share in enumerate(silent, 1) if share == 1]
         if not self.steps or not dead:
             return None
         return (
-            f"Stuck: all neurons of hidden layer {dead[-1]} are silent, where the slope of their function is about 0, "
-            "so that next to nothing of a nudge gets through. Start over with a lower learning rate."
+            f"Stuck: all neurons of hidden layer {dead[-1]} are silent: the slope of their function is about 0 there, "
+            "so nudges hardly get through. Start over with a lower learning rate."
         )
 
     def _endless(self) -> Iterator[Indices]:
-        """Yield which images each step learns from, epoch after epoch."""
+        """Yield the indices of each step's images, epoch after epoch."""
         epoch = 0
         while True:
             epoch += 1
@@ -186,7 +186,7 @@ class LiveTraining:
             network.forward(inputs, cache)
             targets = self._targets[labels]
             network.backward(cache, targets, gradients)
-            if len(batch) > ROWS:  # a gradient is a sum over examples, so it can be added up
+            if len(batch) > ROWS:  # a gradient is a sum over examples
                 np.add(self._part if first else 0, gradients.flat, out=self._part)
             cost += float(network.loss.costs(cache.logits, targets).sum(dtype=np.float64))
             right += int(np.count_nonzero(cache.logits.argmax(axis=1) == labels))
@@ -220,9 +220,10 @@ class LiveTraining:
 
 
 def split(train: Examples) -> tuple[Examples, Examples]:
-    """Return the images to learn from and those that are kept apart to measure by: HELD_OUT, or a tenth of few.
+    """Split the images into training and held-out ones:
 
-    These are spread evenly over the files, whose last images are easier than the first.
+    HELD_OUT, or a tenth if there are few. These are spread evenly over the files, whose last images are easier than the
+    first.
     """
     apart = np.zeros(len(train), bool)
     apart[np.linspace(0, len(train) - 1, min(HELD_OUT, len(train) // 10)).astype(np.intp)] = True

@@ -1,4 +1,4 @@
-"""Two or three trainings side by side from the same first weights, and the paths that they take.
+"""Two or three trainings side by side from the same first weights, and their paths.
 
 The video's drunk man takes a step for every few images, the careful man one for the average of all.
 """
@@ -19,26 +19,26 @@ from mnistnet.web.live_training import LiveTraining
 
 MAX_PARAMETERS = 30_000
 POINTS = 24  # of a path are kept at least; at most twice as many
-BYTES = 3 * 2 * POINTS * MAX_PARAMETERS * 4  # what the longest paths of three trainings take
-TURN = 0.01  # seconds of training before another one may take its turn
+BYTES = 3 * 2 * POINTS * MAX_PARAMETERS * 4  # memory for the longest paths of three trainings
+TURN = 0.01  # seconds of training in each turn
 STRETCH, STRETCH_SECONDS = 40, 0.1  # steps that are shown one by one, and the time that they may take
 SURVEYED = 300  # held-out images whose cost is drawn as contours
 GRID = 17  # points of the contours along each side
 
 
 class Path:
-    """Where a training's parameters have been, `points` among them, and how far they have walked."""
+    """A training's path in parameter space: some `points` of it, and its length."""
 
     def __init__(self, parameters: Array) -> None:
         self.points = [parameters.copy()]
         self.length = 0.0
-        self.stretch: list[Array] | None = None  # every step is kept here while it is a list
+        self.stretch: list[Array] | None = None  # a list while every step is kept
         self._here, self._moved = parameters.copy(), np.empty_like(parameters)
         self._every, self._steps = 1, 0
 
     @ignore_fp_errors
     def add(self, parameters: Array) -> None:
-        """Follow one step; none that is too long to be measured, because the training is diverging."""
+        """Record one step, unless it is too long to measure, because the training is diverging."""
         np.subtract(parameters, self._here, out=self._moved)
         length = sqrt(float(np.dot(self._moved, self._moved)))
         if not length < inf:
@@ -56,16 +56,16 @@ class Path:
 
     @property
     def displacement(self) -> float:
-        """How far it has come from its first weights."""
+        """The distance from the first weights."""
         return float(np.linalg.norm(self._here - self.points[0]))
 
     def until_now(self) -> Array:
-        """Return the points and where it is now, shape (points, parameters)."""
+        """Return the points and the current parameters, shape (points, parameters)."""
         return np.stack([*self.points, self._here])
 
 
 class Race:
-    """Trainings that differ in their batch size alone. One caller at a time: hold `lock`."""
+    """Trainings that differ only in their batch size. One caller at a time: hold `lock`."""
 
     def __init__(self, trainings: list[LiveTraining], held_out: Examples) -> None:
         self.lock, self._trainings = threading.Lock(), trainings
@@ -77,7 +77,7 @@ class Race:
         self._last_scores = [training.scores() for training in trainings]
 
     def advance(self, seconds: float, learning_rate: float | None) -> None:
-        """Train for so long; whoever has trained for the shortest time goes on. Those that diverge stay where they are.
+        """Train for so long, each in turn the one with the least time. A training that diverges stops.
 
         Raises DivergedError once all have.
         """
@@ -99,7 +99,7 @@ class Race:
             self._diverged.add(number)
 
     def report(self) -> list[dict[str, Any]]:
-        """Return for each training how far it has walked and come, and how good it is."""
+        """Return path length, displacement, accuracy and cost of each training."""
         return [
             {
                 "step": training.steps,
@@ -115,7 +115,7 @@ class Race:
         ]
 
     def _scores(self, number: int) -> dict[str, Any]:
-        """Return how good a training is; of one that diverged, how good it was before."""
+        """Return the scores of a training, the last finite ones if it diverged."""
         if number not in self._diverged:
             try:
                 self._last_scores[number] = self._trainings[number].scores()
@@ -127,7 +127,7 @@ class Race:
         """Return the paths over contours of the cost, and for each training some more steps, drawn one by one.
 
         `paths`: (points, 2) in the plane of most motion; `costs[i][j]`: of SURVEYED held-out images at `x[j]`, `y[i]`.
-        `stretches`: (steps + 1, 2) from a step on, each in the plane in which its own steps are longest.
+        `stretches`: (steps + 1, 2) each in the plane in which its own steps are longest.
         """
         stretches = [self._stretch(number) for number in range(len(self._trainings))]
         first = self._trainings[0]
@@ -144,7 +144,7 @@ class Race:
         }
 
     def _stretch(self, number: int) -> Array:
-        """Take some steps of a training one by one, and return them in the plane in which they are longest."""
+        """Take some steps of a training, and return them in the plane in which they are longest."""
         path = self._paths[number]
         path.stretch = [self._trainings[number].state.network.parameters.copy()]
         if number not in self._diverged:

@@ -1,4 +1,4 @@
-"""HTTP around the demo: the page's files, JSON over POST under /api/, and who is let in.
+"""HTTP around the demo: the page's files, JSON over POST under /api/, and access control.
 
 A page elsewhere must not be able to use this server through its visitor's browser. So the Host header must name the
 address that we are bound to (else a stranger's domain name could be pointed here, "DNS rebinding"), the Origin must be
@@ -40,15 +40,15 @@ log = logging.getLogger(__name__)
 
 MAX_BODY, MAX_CHECKPOINT = 1 << 20, 4 << 20  # bytes of a message, and of one with a checkpoint in it
 DECODERS, PATIENCE = 2, 1.0  # pictures decoded at a time, and how many seconds others wait for that
-LIMITS: dict[str, Any] = {  # for waitress, which says what each means
+LIMITS: dict[str, Any] = {  # for waitress, whose documentation explains each
     "threads": 4,
     "connection_limit": 250,
     "channel_timeout": 30,  # seconds without a byte
-    "cleanup_interval": 5,  # seconds between two looks for such connections
+    "cleanup_interval": 5,  # seconds between two checks for such connections
     "channel_request_lookahead": 0,
     "max_request_header_size": 1 << 16,  # a browser sends the cookies of every server that this machine has ever had
-    "max_request_body_size": 4 * MAX_BODY,  # up to here the page's own words are better
-    "asyncore_use_poll": True,  # select knows no file numbers above 1,023
+    "max_request_body_size": 4 * MAX_BODY,  # up to this the page's own message is sent
+    "asyncore_use_poll": True,  # select cannot handle file numbers above 1,023
     "ident": None,
 }
 FILES = {
@@ -75,7 +75,7 @@ STATUS = {ForgottenError: 410, ImageError: 422, DivergedError: 422, UsageError: 
 
 
 class RefusedError(Exception):
-    """A request that is not let in: its HTTP status, and a sentence."""
+    """A refused request: its HTTP status, and a sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -83,10 +83,10 @@ class RefusedError(Exception):
 
 
 class Api:
-    """What each message is answered with, as plain values. Raises MnistnetError where it cannot be answered."""
+    """Answers each message with plain values. Raises MnistnetError where it cannot be answered."""
 
-    def __init__(self, exhibit: DemoModel, sessions: Sessions) -> None:
-        self._exhibit, self._sessions = exhibit, sessions
+    def __init__(self, demo_model: DemoModel, sessions: Sessions) -> None:
+        self._demo_model, self._sessions = demo_model, sessions
         gone = "this training is gone, because others needed its place or nobody asked for it: start over"
         self._trainings: Kept[LiveTraining] = Kept(gone, lambda training: live_training.BYTES)
         self._races: Kept[Race] = Kept(gone, lambda trainings: race.BYTES)
@@ -112,8 +112,8 @@ class Api:
         }
 
     def describe(self, message: messages.Describe) -> dict[str, Any]:
-        """Say what is shown."""
-        return self._about(self._exhibit.name, self._exhibit.classifier.network)
+        """Describe the network."""
+        return self._about(self._demo_model.name, self._demo_model.classifier.network)
 
     def _about(self, name: str, network: Network) -> dict[str, Any]:
         return {
@@ -122,22 +122,22 @@ class Api:
             "activation": network.activation.__name__.lower(),
             "quadratic": network.loss.has_activation_derivative,
             "parameters": network.parameters.size,
-            "labels": list(self._exhibit.classifier.labels),
-            "judges": len(self._exhibit.judges),
+            "labels": list(self._demo_model.classifier.labels),
+            "judges": len(self._demo_model.judges),
             "batch": fine_tune.BATCH,
             "steps": [*step_titles(len(network.weights)), *LAST_STEPS],
         }
 
     def draw(self, message: messages.Draw) -> dict[str, Any]:
         """Return a test image."""
-        test = self._exhibit.test
+        test = self._demo_model.test
         index = int(self._random.integers(len(test))) if message.index is None else message.index
         if index >= len(test):
             raise UsageError(f"index {index}: expected 0 to {len(test) - 1}")
         return {"index": index, "label": int(test.labels[index]), "pixels": test.images[index].tobytes()}
 
     def think(self, message: messages.Think) -> dict[str, Any]:
-        """Return the forward pass of a picture, and the 28x28 that it comes to."""
+        """Return the forward pass of a picture, and its 28x28 pixels."""
         if (message.picture is None) == (message.pixels is None):
             raise UsageError("expected either picture or pixels")
         pixels, doubtful = (_image(message.pixels), False) if message.picture is None else self._seen(message.picture)
@@ -146,16 +146,16 @@ class Api:
 
     def _classifier(self, session: str | None) -> Classifier:
         """Return the visitor's own copy, or the original."""
-        classifier = self._exhibit.classifier
+        classifier = self._demo_model.classifier
         return classifier if session is None else classifier.with_network(self._sessions.network(session))
 
     def _seen(self, picture: bytes) -> tuple[npt.NDArray[np.uint8], bool]:
-        """Return the image that a picture comes to, and whether the picture looks like no digit on paper."""
-        # Fewer at a time than there are threads: the others answer whoever has not sent a picture that takes seconds.
+        """Return the 28x28 of a picture, and whether the picture does not look like a digit on paper."""
+        # Fewer at a time than there are threads, so that the others can answer quick requests.
         if not self._decoders.acquire(timeout=PATIENCE):
             raise RefusedError(503, "other pictures are being decoded; try again in a moment")
         try:
-            seen = self._exhibit.classifier.prepare(picture, "your picture")
+            seen = self._demo_model.classifier.prepare(picture, "your picture")
             return seen.pixels[0], seen.doubtful
         finally:
             self._decoders.release()
@@ -167,26 +167,26 @@ class Api:
 
     def average(self, message: messages.Average) -> dict[str, Any]:
         """Return the steps that follow the backward pass."""
-        classifier, exhibit = self._classifier(message.session), self._exhibit
-        return views.look_around(classifier, _image(message.pixels), message.label, exhibit.train, exhibit.judges)
+        classifier, demo_model = self._classifier(message.session), self._demo_model
+        return views.look_around(classifier, _image(message.pixels), message.label, demo_model.train, demo_model.judges)
 
     def judge(self, message: messages.Judge) -> dict[str, Any]:
-        """Return how good the visitor's network is."""
+        """Evaluate the visitor's network."""
         network = self._sessions.network(message.session)
-        return fine_tune.report(network, self._exhibit.judges, _image(message.pixels), message.label)
+        return fine_tune.report(network, self._demo_model.judges, _image(message.pixels), message.label)
 
     def learn(self, message: messages.Learn) -> dict[str, Any]:
-        """Teach the visitor's copy, and return how good it is then, with its session."""
-        pixels, exhibit = _image(message.pixels), self._exhibit
-        if message.label >= len(exhibit.classifier.labels):
-            raise UsageError(f"label {message.label}: expected 0 to {len(exhibit.classifier.labels) - 1}")
+        """Train the visitor's copy, and return its evaluation and its session."""
+        pixels, demo_model = _image(message.pixels), self._demo_model
+        if message.label >= len(demo_model.classifier.labels):
+            raise UsageError(f"label {message.label}: expected 0 to {len(demo_model.classifier.labels) - 1}")
         with self._sessions.lesson(message.session) as (session, network, random):
             if message.at_random:
-                batches = fine_tune.at_random(exhibit.train, random, message.times)
+                batches = fine_tune.at_random(demo_model.train, random, message.times)
             else:
                 batches = fine_tune.alone(pixels, message.label, message.times)
             fine_tune.learn(network, batches, message.rate)
-            return {"session": session, **fine_tune.report(network, exhibit.judges, pixels, message.label)}
+            return {"session": session, **fine_tune.report(network, demo_model.judges, pixels, message.label)}
 
     def forget(self, message: messages.Forget) -> dict[str, Any]:
         """Drop a visitor's copy."""
@@ -199,11 +199,11 @@ class Api:
         return {"training": self._trainings.add(training), **self._report(training, None)}
 
     def _training(self, message: messages.Training, batch_size: int | Literal["all"]) -> LiveTraining:
-        exhibit = self._exhibit
+        demo_model = self._demo_model
         config = configs.from_mapping(
             {
-                "dataset": exhibit.classifier.dataset,
-                "layer_sizes": [live_training.PIXELS, *message.hidden, len(exhibit.classifier.labels)],
+                "dataset": demo_model.classifier.dataset,
+                "layer_sizes": [live_training.PIXELS, *message.hidden, len(demo_model.classifier.labels)],
                 "activation": message.activation,
                 "loss": message.loss,
                 "optimizer": {"name": message.optimizer},
@@ -219,10 +219,10 @@ class Api:
 
     @cached_property
     def _parts(self) -> tuple[Examples, Examples]:
-        return live_training.split(self._exhibit.train)
+        return live_training.split(self._demo_model.train)
 
     def advance(self, message: messages.Advance) -> dict[str, Any]:
-        """Let a training go on for a moment."""
+        """Continue a training for a moment."""
         training = self._trainings.find(message.training)
         with training.lock:
             if message.learning_rate is not None:
@@ -232,7 +232,7 @@ class Api:
 
     def race(self, message: messages.Race) -> dict[str, Any]:
         """Begin trainings side by side."""
-        sizes = live_training.PIXELS, *message.hidden, len(self._exhibit.classifier.labels)
+        sizes = live_training.PIXELS, *message.hidden, len(self._demo_model.classifier.labels)
         if parameter_count(sizes) > race.MAX_PARAMETERS:
             raise UsageError(f"side by side, networks may have at most {race.MAX_PARAMETERS:,} weights and biases")
         trainings = [self._training(message, size) for size in message.batch_sizes]
@@ -240,7 +240,7 @@ class Api:
         return {"training": self._races.add(begun), "trainings": begun.report()}
 
     def together(self, message: messages.Together) -> dict[str, Any]:
-        """Let trainings side by side go on for a moment."""
+        """Continue trainings side by side for a moment."""
         found = self._races.find(message.training)
         with found.lock:
             found.advance(message.milliseconds / 1000, message.learning_rate)
@@ -253,7 +253,7 @@ class Api:
             return {**found.survey(), "trainings": found.report()}
 
     def _report(self, training: LiveTraining, pixels: bytes | None) -> dict[str, Any]:
-        classifier = self._exhibit.classifier.with_network(training.state.network)
+        classifier = self._demo_model.classifier.with_network(training.state.network)
         reading = None if pixels is None else asdict(classifier.predictions(_image(pixels)[None])[0])
         return {**training.report(), "reading": reading}
 
@@ -267,7 +267,7 @@ class Api:
     def load(self, message: messages.Load) -> dict[str, Any]:
         """Make the network of a checkpoint the visitor's own."""
         loaded = checkpoints.read(BytesIO(message.checkpoint), message.name)
-        network, classifier = loaded.network, self._exhibit.classifier
+        network, classifier = loaded.network, self._demo_model.classifier
         if (network.layer_sizes[0], loaded.labels) != (live_training.PIXELS, classifier.labels):
             raise UsageError(
                 f"{message.name}: expected a network for 28x28 images of {classifier.dataset}, found one of "
@@ -280,7 +280,7 @@ class Api:
         """Return a training's network as the bytes of a checkpoint."""
         training = self._trainings.find(message.training)
         with training.lock:
-            return {"checkpoint": training.checkpoint(self._exhibit.origin)}
+            return {"checkpoint": training.checkpoint(self._demo_model.origin)}
 
     def leave(self, message: messages.Leave) -> dict[str, Any]:
         """Drop a training."""
@@ -289,15 +289,15 @@ class Api:
         return {}
 
 
-def create_app(exhibit: DemoModel, hosts: "Hosts") -> "Flask":
-    """Return the web application, which answers requests for `hosts` alone."""
+def create_app(demo_model: DemoModel, hosts: "Hosts") -> "Flask":
+    """Return the web application, which answers only requests for `hosts`."""
     from flask import Flask, Response, request
     from werkzeug.exceptions import HTTPException
 
     app = Flask("mnistnet.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_CHECKPOINT
     app.url_map.merge_slashes = False
-    api = Api(exhibit, Sessions(exhibit.classifier.network))
+    api = Api(demo_model, Sessions(demo_model.classifier.network))
     folder = resources.files("mnistnet.web") / "static"
     files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in FILES.items()}
 
@@ -366,10 +366,10 @@ def _image(pixels: bytes | None) -> npt.NDArray[np.uint8]:
 
 
 class Hosts:
-    """The names under which a server bound to `host` and `port` may be spoken to.
+    """The Host headers that a server bound to `host` and `port` accepts.
 
-    Bound to every address of the machine, it goes by any address, but no name other than the machine's own: a name is
-    what a stranger could point here.
+    Bound to all addresses of the machine, it accepts any address, but only the machine's own name: a stranger could
+    point a name here.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -382,7 +382,7 @@ class Hosts:
             self._names |= {"localhost", "127.0.0.1", "::1"}
 
     def check(self, headers: Any) -> None:
-        """Raise RefusedError unless a request is meant for us, and made by our own page or by no page at all."""
+        """Raise RefusedError unless a request is meant for this server, and comes from its own page or from no page."""
         host = headers.get("Host", "")
         if not self._is_ours(host):
             raise RefusedError(421, f"this server does not go by the name {host[:80]!r}")

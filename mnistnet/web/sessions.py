@@ -1,7 +1,4 @@
-"""What visitors have of their own, copies of the network and trainings: nobody sees another's.
-
-Bounded in number, memory and age.
-"""
+"""Each visitor's own copies of the network and trainings, bounded in number, memory and age."""
 
 import secrets
 import threading
@@ -21,31 +18,31 @@ from mnistnet.nn.network import Network
 T = TypeVar("T")
 
 MAX_KEPT = 64  # copies, or trainings
-MEMORY = 256 << 20  # bytes that all of them may take together, but there are always FEW
-FEW = 4
-AGE = 3600.0  # seconds that one is kept after it was last asked for
+MEMORY = 256 << 20  # bytes for all of them together, but MIN_KEPT are always allowed
+MIN_KEPT = 4
+AGE = 3600.0  # seconds that one is kept after its last use
 
 
 class ForgottenError(MnistnetError):
-    """Something that was asked for too long ago, or made room for others, or never was."""
+    """The token's object is too old, made room for others, or never existed."""
 
 
 class Kept(Generic[T]):
-    """Keeps things by tokens that cannot be guessed; the one unused for longest makes room. For several threads.
+    """Keeps objects under tokens that cannot be guessed; the one unused for longest makes room.
 
-    `size` tells how many bytes a thing takes.
+    Thread-safe. `size` returns the bytes of an object.
     """
 
     def __init__(self, gone: str, size: Callable[[T], int], clock: Callable[[], float] = time.monotonic) -> None:
         self._gone, self._size, self._clock = gone, size, clock
-        self._things: OrderedDict[str, tuple[T, float]] = OrderedDict()  # the one that was asked last stands last
+        self._things: OrderedDict[str, tuple[T, float]] = OrderedDict()  # the last used one is last
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._things)
 
     def find(self, token: str) -> T:
-        """Return what a token stands for. Raises ForgottenError."""
+        """Return a token's object. Raises ForgottenError."""
         with self._lock:
             self._forget_old()
             if token not in self._things:
@@ -55,17 +52,17 @@ class Kept(Generic[T]):
             return thing
 
     def add(self, thing: T, token: str | None = None) -> str:
-        """Keep something, and return its token."""
+        """Keep an object, and return its token."""
         token, size = token or secrets.token_urlsafe(18), self._size(thing)
         with self._lock:
             self._forget_old()
-            while len(self._things) >= MAX_KEPT or (len(self._things) >= FEW and self._taken() + size > MEMORY):
+            while len(self._things) >= MAX_KEPT or (len(self._things) >= MIN_KEPT and self._taken() + size > MEMORY):
                 self._things.popitem(last=False)
             self._things[token] = thing, self._clock()
         return token
 
     def forget(self, token: str) -> None:
-        """Drop something, if it is still there."""
+        """Drop an object, if it is still there."""
         with self._lock:
             self._things.pop(token, None)
 
@@ -80,9 +77,9 @@ class Kept(Generic[T]):
 
 @dataclass
 class FineTunedCopy:
-    """A visitor's copy of the network, and the random numbers that choose what it learns from.
+    """A visitor's copy of the network, and the random numbers that choose its batches.
 
-    What was taught takes the place of `network` in one step, so whoever asks it need not wait for a lesson to end.
+    A lesson replaces `network` at its end, so requests need not wait for it.
     """
 
     network: Network
@@ -95,7 +92,7 @@ class Sessions:
 
     def __init__(self, network: Network, seed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._network, self._seeds, self._spawning = network, np.random.SeedSequence(seed), threading.Lock()
-        gone = "your copy of the network is gone: reset, and teach the original anew"
+        gone = "your copy of the network is gone: reset, and teach the original again"
         self._copies: Kept[FineTunedCopy] = Kept(gone, lambda kept: kept.network.parameters.nbytes, clock)
 
     def __len__(self) -> int:
@@ -106,14 +103,15 @@ class Sessions:
         return self._network if token is None else self._copies.find(token).network
 
     def adopt(self, network: Network) -> str:
-        """Make a copy of another network the visitor's own, and return its token."""
+        """Keep a copy of another network for the visitor, and return its token."""
         return self._copies.add(self._copy(in_float64(network)))
 
     @contextmanager
     def lesson(self, token: str | None) -> Iterator[tuple[str, Network, np.random.Generator]]:
-        """Give a copy to teach, with its token and random numbers; without a token a new one. Raises ForgottenError.
+        """Provide a copy to teach, with its token and random numbers; without a token a new one.
 
-        What it was taught counts when the block ends well; otherwise nothing has happened, and no copy was added.
+        Raises ForgottenError. The lesson counts if the block ends without an error; otherwise nothing changes, and no
+        copy is added.
         """
         pupil = self._copy(self._network) if token is None else self._copies.find(token)
         named = token or secrets.token_urlsafe(18)

@@ -1,6 +1,6 @@
-"""Both passes over one picture, as data for the page: what the network thinks, and what the picture wishes of it.
+"""Both passes over one picture, as data for the page, with the numbers of `explain`.
 
-Of a layer with more than MAX_NEURONS neurons the most active are shown. Every number is one that `explain` gives.
+Of a layer with more than MAX_NEURONS neurons the most active are shown.
 """
 
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from mnistnet.util.arrays import Array
 MAX_NEURONS = 16  # neurons of a layer that are shown, as many as the video's layers have
 PIXELS = 8  # lines from the pixels to a neuron, the strongest
 TOP = 3  # rows of a list
-AVERAGED = 2000  # training images that an average on the page is over
+AVERAGED = 2000  # training images in an average on the page
 
 Indices = npt.NDArray[np.intp]
 
@@ -71,10 +71,10 @@ def look_back(
 ) -> dict[str, Any]:
     """Return the backward pass for an image that should be read as `label`. Raises UsageError and DivergedError.
 
-    `neuron` (layer from 1, neuron from 0; None: the label's output) is the one whose three ways are told. Of the
-    layers only the neurons that `think` shows are in it. `passed[l - 1]` has a row for each of those of layer l + 1,
-    with what it wishes of each of those of layer l: the last of these is what `explain` calls `wishes`, transposed.
-    `steps` are the sections that tell the pass, one for each step of the page.
+    `neuron` (layer from 1, neuron from 0; None: the label's output) is the one whose three ways are shown. It has only
+    the neurons that `think` shows. `passed[l - 1]` has a row for each of those of layer l + 1, with what it wishes of
+    each of those of layer l: the last of these is what `explain` calls `wishes`, transposed. `steps` are the sections
+    that tell the pass, one for each step of the page.
     """
     network = classifier.network
     example = of_example(network, pixels, label)
@@ -133,7 +133,7 @@ def _layer(example: ExampleGradient, number: int, rows: list[Indices]) -> dict[s
         "nudges": None if own.nudges is None else own.nudges[kept].tolist(),
         "slopes": None if own.slopes is None else own.slopes[kept].tolist(),
         "bias_nudges": (0 - own.bias_gradient[kept]).tolist(),
-        "weight_nudges": weight_nudges,  # of the first layer's all are shown, as images
+        "weight_nudges": weight_nudges,  # the first layer's are shown as images
     }
 
 
@@ -148,15 +148,15 @@ def _passed(example: ExampleGradient, number: int, after: Indices, kept: Indices
 
 
 def _three_ways(ways: ThreeWays, rows: list[Indices]) -> dict[str, Any]:
-    # All of the pixels are shown, and of a layer those neurons that are on the page.
-    kept = np.arange(len(ways.behind)) if ways.layer == 1 else rows[ways.layer - 2]
+    # All pixels are shown, and those neurons that are on the page.
+    kept = np.arange(len(ways.activations_before)) if ways.layer == 1 else rows[ways.layer - 2]
     activation_nudges = ways.activation_nudges
     return {
         "layer": ways.layer,
         "neuron": ways.neuron,
         "neurons": kept.tolist(),
         "weights": ways.weights[kept].tolist(),
-        "behind": ways.behind[kept].tolist(),
+        "behind": ways.activations_before[kept].tolist(),
         "bias_nudge": ways.bias_nudge,
         "weight_nudges": ways.weight_nudges[kept].tolist(),
         "activation_nudges": None if activation_nudges is None else activation_nudges[kept].tolist(),

@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 from scripts import terminal
 from tests.conftest import ROOT
 from tests.demo import FLAGS, find_chromium
-from tests.project.test_backpropagation_page import numbers, words
+from tests.project.test_printed_examples import numbers, words
 
 SVG = "{http://www.w3.org/2000/svg}"
 SHORT = "--set train_images=1000"  # the same lines, sooner

@@ -45,7 +45,9 @@ def test_a_name_stands_for_the_shipped_config_and_a_path_for_a_file() -> None:
 
 
 def test_a_name_that_is_neither_is_answered_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"3blu: cannot be read: no such file.* called so \(3blue1brown, .*default"):
+    with pytest.raises(
+        ConfigError, match=r"3blu: cannot be read: no such file.* has this name \(3blue1brown, .*default"
+    ):
         configs.load(Path("3blu"))
     with pytest.raises(ConfigError, match=r"3blu\.yaml: cannot be read: no such file or directory$"):
         configs.load(Path("3blu.yaml"))

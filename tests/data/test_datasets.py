@@ -281,7 +281,7 @@ def test_a_damaged_file_is_kept_under_another_name_and_fetched_again(
     [aside] = small.folder.glob("*.damaged-*")
     assert _what_is_there(aside) == damaged
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path} was not the published file; it is now {aside.name}, and was fetched anew"
+        f"{path} was not the published file; it is now {aside.name}, and was fetched again"
     ]
     assert small.verify() == []
 

@@ -128,7 +128,7 @@ def test_the_list_says_what_is_not_whole_or_not_here_and_how_to_mend_it(small: S
     name = NAMES["test", "labels"]
     (small.folder / name).write_bytes(b"!")
     last = run("download", "--list", "--data-dir", small.folder.parent).stdout.splitlines()[-1]
-    assert last == f"  NOT whole in {small.folder}: {name} damaged; `mnistnet download small_set` mends it"
+    assert last == f"  NOT whole in {small.folder}: {name} damaged; `mnistnet download small_set` repairs it"
     last = run("download", "--list", "--data-dir", "nothing").stdout.splitlines()[-1]
     assert last == "  not here: `mnistnet download small_set` fetches it into nothing/small_set"
     assert not Path("nothing").exists()

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnistnet import plots
-from mnistnet.cli.compare_report import tell
+from mnistnet.cli.compare_report import report_lines
 from mnistnet.config import loader as configs
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples, split
@@ -60,7 +60,7 @@ def options(mnist_dir: Path, *overrides: str) -> list[str | Path]:
 
 
 def lines(comparison: Comparison, rich: bool = False) -> list[str]:
-    return "\n".join(tell(comparison, rich)).splitlines()
+    return "\n".join(report_lines(comparison, rich)).splitlines()
 
 
 def without_times(value: Any) -> Any:

@@ -205,7 +205,7 @@ def test_a_journal_keeps_each_line_and_cuts_off_a_torn_one(tmp_path: Path, caplo
     again = Journal(tmp_path)
     again.begin(resume=True, force=False)
     assert list(again.entries.values()) == kept == list(journal.read(tmp_path).values())
-    assert "its last line was torn" in caplog.text
+    assert "its last line is incomplete" in caplog.text
     (tmp_path / "sweep.jsonl").write_bytes(b"nonsense\n" + (tmp_path / "sweep.jsonl").read_bytes())
     assert list(journal.read(tmp_path / "sweep.jsonl").values()) == kept
     assert "sweep.jsonl:1: not a trial's entry" in caplog.text

@@ -157,7 +157,7 @@ def test_a_client_that_is_interrupted_or_killed_loses_nothing_and_resumes_with_w
     Path("sweeps/s/sweep.jsonl").write_bytes(kept + b'{"key": "torn')
     result = sweep(*options, "--resume")
     assert result.returncode == 0, result.stderr
-    assert "its last line was torn" in result.stderr
+    assert "its last line is incomplete" in result.stderr
     assert Path("sweeps/s/sweep.jsonl").read_bytes().startswith(kept)
     assert sorted(entries()) == [1, 2, 3, 4, 5]
     assert result.stdout.count("\ntrial") + 1 == 5 - kept.count(b"\n")
@@ -257,7 +257,7 @@ def test_a_scheduler_that_dies_is_one_line_and_what_had_ended_is_kept(mnist_dir:
         scheduler.kill()
         _, errors = client.communicate(timeout=60)
     assert client.returncode == 1
-    assert errors.splitlines()[-1].endswith("the trials that had ended are kept: go on with --resume")
+    assert errors.splitlines()[-1].endswith("finished trials are kept: continue with --resume")
     assert len(errors.splitlines()) == 2, errors
     assert entries()[1]["outcome"] == "done"
 

@@ -83,7 +83,7 @@ def test_the_outputs_wishes_add_up_to_the_nudges_of_the_layer_before(network: Ne
 def test_weight_nudges_are_the_outer_product_of_wish_and_activation(network: Network, seed: int) -> None:
     wished = one(network, seed)
     for number, layer in enumerate(wished.layers, 1):
-        outer = np.outer(-layer.delta, wished.behind(number))
+        outer = np.outer(-layer.delta, wished.activations_before(number))
         assert np.abs(-layer.weight_gradient - outer).max() < 1e-12
         assert np.array_equal(layer.bias_gradient, layer.delta)
         if layer.slopes is not None and layer.nudges is not None:
@@ -275,9 +275,9 @@ def test_a_cross_entropy_output_wishes_y_minus_a_and_has_no_derivative_by_its_ac
 def test_the_three_ways_of_any_neuron_lead_as_far_as_they_say(layer: int) -> None:
     wished = one(small((5, 4, 3), "tanh", "quadratic"))
     ways = example_gradient.three_ways(wished, layer, 1)
-    before = float(ways.weights @ ways.behind)
+    before = float(ways.weights @ ways.activations_before)
     assert ways.reach[0] == ways.bias_nudge == -wished.layers[layer - 1].delta[1]
-    assert (ways.weights + ways.weight_nudges) @ ways.behind - before == pytest.approx(ways.reach[1])
+    assert (ways.weights + ways.weight_nudges) @ ways.activations_before - before == pytest.approx(ways.reach[1])
     if layer == 1:
         assert ways.activation_nudges is None
         assert ways.reach[2] is None
@@ -285,7 +285,9 @@ def test_the_three_ways_of_any_neuron_lead_as_far_as_they_say(layer: int) -> Non
         assert ways.activation_nudges is not None
         assert wished.wishes is not None
         assert ways.activation_nudges == pytest.approx(wished.wishes[:, 1])
-        assert ways.weights @ (ways.behind + ways.activation_nudges) - before == pytest.approx(ways.reach[2])
+        assert ways.weights @ (ways.activations_before + ways.activation_nudges) - before == pytest.approx(
+            ways.reach[2]
+        )
 
 
 def test_what_does_not_fit_the_network_is_refused_in_a_sentence() -> None:

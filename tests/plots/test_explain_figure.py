@@ -146,7 +146,7 @@ def test_numbers_are_those_of_the_explanation() -> None:
 def test_large_layers_show_the_strongest_and_count_the_rest() -> None:
     subject, _, _, texts, _ = drawn("wide, relu")
     joined = " ".join(texts)
-    assert "... and 24 more neurons, which count in the sums all the same" in joined
+    assert "... and 24 more neurons, which are in the sums" in joined
     assert texts.count("... and 24 more") == 2
     assert texts.count("... and 184 more neurons") == 2  # the nudges, and the images
     loudest = int(np.abs(subject.example.layers[0].delta).argmax())

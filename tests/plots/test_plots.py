@@ -25,7 +25,7 @@ from mnistnet.inference.misclassified import most_confident_errors
 from mnistnet.nn.network import Network
 from mnistnet.plots.confusion import DARKEST, draw_confusion
 from mnistnet.plots.curves import Curve, accuracy_range
-from mnistnet.plots.misclassified import draw_mistakes
+from mnistnet.plots.misclassified import draw_misclassified
 from mnistnet.plots.sweep import BEST, TOP, Scale, draw_sweep, is_top
 from mnistnet.plots.weights import draw_weights, strongest
 from tests.experiments.test_sweep import entry
@@ -194,7 +194,7 @@ def test_names_of_classes_and_other_image_sizes_are_drawn(tmp_path: Path) -> Non
     network.initialise(random)
     evaluation = evaluate(network, examples)
     draw_confusion(evaluation, labels, "t", tmp_path / "c.svg")
-    draw_mistakes(most_confident_errors(evaluation, examples, None, 9), labels, shape, "t", tmp_path / "m.svg")
+    draw_misclassified(most_confident_errors(evaluation, examples, None, 9), labels, shape, "t", tmp_path / "m.svg")
     draw_weights(network, strongest(network, 64), labels, shape, "t", tmp_path / "w.svg")
     for name in ("c.svg", "w.svg"):
         assert all(label in words_in(tmp_path / name) for label in labels)
@@ -206,7 +206,7 @@ def test_a_table_of_very_many_classes_or_without_a_mistake_is_drawn(tmp_path: Pa
         labels = tuple(str(n) for n in range(len(table)))
         draw_confusion(Evaluation(0.0, table, np.zeros((1, 1))), labels, "t", tmp_path / "c.png")
         assert pixels(tmp_path / "c.png").shape[0] < 3000
-    draw_mistakes([], labels, (28, 28), "none", tmp_path / "m.png")
+    draw_misclassified([], labels, (28, 28), "none", tmp_path / "m.png")
     assert pixels(tmp_path / "m.png").size
 
 

@@ -8,13 +8,13 @@ from typing import Any
 PROMISES = {
     1: "stop anywhere, continue exactly",
     2: "a failed or cut-off write leaves the old file or the new one",
-    3: "a file we read cannot run code, eat the machine or lie",
-    4: "what is downloaded is what was published",
-    5: "two runs do not step on each other",
-    6: "numbers stay sane",
-    7: "the page lets nobody in",
-    8: "long runs stay flat",
-    9: "it works where people are",
+    3: "files from others cannot run code, exhaust memory or be misread",
+    4: "a download is what was published",
+    5: "two trainings cannot share a folder",
+    6: "numbers stay finite",
+    7: "the page withstands hostile requests",
+    8: "memory and open files do not grow",
+    9: "it works in unusual surroundings",
 }
 
 

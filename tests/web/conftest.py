@@ -21,7 +21,7 @@ ORIGIN = Origin(name="mnist", sha256={})
 
 
 @pytest.fixture(scope="module")
-def exhibit(mnist_train: Examples, mnist_test: Examples) -> DemoModel:
+def demo_model(mnist_train: Examples, mnist_test: Examples) -> DemoModel:
     loaded = checkpoint.load(pretrained.path("3blue1brown"))
     judges = Examples(mnist_test.images[::10], mnist_test.labels[::10])
     classifier = replace(Classifier.of(loaded), network=in_float64(loaded.network))
@@ -29,8 +29,8 @@ def exhibit(mnist_train: Examples, mnist_test: Examples) -> DemoModel:
 
 
 @pytest.fixture
-def post(exhibit: DemoModel) -> Post:
-    client = create_app(exhibit, Hosts("127.0.0.1", 8000)).test_client()
+def post(demo_model: DemoModel) -> Post:
+    client = create_app(demo_model, Hosts("127.0.0.1", 8000)).test_client()
 
     def posted(call: str, status: int = 200, /, **message: Any) -> Any:
         for key in ("pixels", "picture"):

@@ -633,7 +633,7 @@ def test_a_rate_at_which_sigmoids_saturate_ends_in_a_sentence_too(visit: OpenPag
     page.click("#view-learn")
     page.fill("#learn-learning_rate", "1e6")
     page.click("#learn-epoch")
-    expect(page.locator("#learn-lesson")).to_contain_text("are silent, where the slope of their function is about 0")
+    expect(page.locator("#learn-lesson")).to_contain_text("are silent: the slope of their function is about 0 there")
 
 
 def test_a_reload_goes_on_with_the_training_and_says_so_when_it_is_lost(visit: OpenPage) -> None:

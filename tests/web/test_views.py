@@ -142,7 +142,7 @@ def test_a_copy_that_was_taught_is_not_calibrated_by_the_originals_temperature(m
 
 
 def test_pictures_that_take_long_to_decode_hold_up_nobody_but_other_pictures(
-    exhibit: DemoModel, monkeypatch: pytest.MonkeyPatch
+    demo_model: DemoModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, decoding = threading.Event(), threading.Semaphore(0)
 
@@ -153,7 +153,7 @@ def test_pictures_that_take_long_to_decode_hold_up_nobody_but_other_pictures(
 
     monkeypatch.setattr(Classifier, "prepare", prepare)
     monkeypatch.setattr(server, "PATIENCE", 0.05)
-    client = create_app(exhibit, Hosts("127.0.0.1", 8000)).test_client
+    client = create_app(demo_model, Hosts("127.0.0.1", 8000)).test_client
     headers = {"Host": "127.0.0.1:8000", "Content-Type": "application/json"}
 
     def ask(name: str, **message: Any) -> int:

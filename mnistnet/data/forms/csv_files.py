@@ -1,7 +1,7 @@
-"""Tables with a line for each image: a label and its pixels, with a line of names first or without.
+"""Tables with a line for each image: a label and its pixels, with or without a first line of names.
 
 Kaggle's digit recognizer (`label,pixel0,...`), `mnist_train.csv`, OpenML's with the class last. Commas, semicolons or
-tabs; packed (.gz) or not. A table without labels, as Kaggle's `test.csv`, is one to `predict`.
+tabs; packed (.gz) or not. A table without labels, as Kaggle's `test.csv`, is for `predict`.
 """
 
 import gzip
@@ -33,11 +33,11 @@ ROWS = 1024  # parsed at a time
 MAX_LINE = 1 << 24  # characters
 MAX_COLUMNS = 1 << 20
 MAX_LETTERS = 1 << 34  # of a table
-MAX_TIMES = 64  # as many letters as a packed table has bytes
+MAX_TIMES = 64  # letters per byte of a packed table
 
 
 class Table(NamedTuple):
-    """Images (n, rows, columns), of any type of number; their labels, None where the table has none; where it was."""
+    """Images (n, rows, columns) of any number type; their labels, or None; the table's name."""
 
     images: Array
     labels: Array | None
@@ -45,7 +45,7 @@ class Table(NamedTuple):
 
 
 class _Columns(NamedTuple):
-    """How a table is laid out: what parts its cells, how many there are, which are pixels, and which the label."""
+    """A table's layout: the separator, the number of cells, the columns of pixels and the column of the label."""
 
     delimiter: str
     cells: int
@@ -61,7 +61,7 @@ def is_csv(path: Path) -> bool:
 
 
 def find(folder: Path, group: str | None = None) -> dict[str, Path]:
-    """Return the tables of images in a folder, by part; of one `group` where there are several. Raises DataError."""
+    """Return the tables of images in a folder, by part, or those of one `group` of several. Raises DataError."""
     tables = [file for file in listed(folder) if is_csv(file) and file.name not in PICTURES]
     groups: dict[str, dict[str, Path]] = {}
     for file in tables:
@@ -112,7 +112,7 @@ def _found(tables: dict[str, Table], remarks: list[str]) -> Found:
 
 
 def read_table(path: Path, pixels: int | None = None) -> Table:
-    """Read a table; `pixels`: how many an image has, where that is known. Raises DataError, naming the line."""
+    """Read a table; `pixels`: of an image, if known. Raises DataError, naming the line."""
     with reading(path), _opened(path) as stream:
         try:
             return _read(path, stream, pixels)
@@ -166,7 +166,7 @@ def _read(path: Path, stream: IO[str], pixels: int | None) -> Table:
     while block := [*waiting, *islice(lines, ROWS - len(waiting))]:
         waiting = []
         rows = _parsed(path, block, number, layout, kind)
-        if rows.dtype != kind:  # floats after all: what came before were whole numbers
+        if rows.dtype != kind:  # floats after a beginning of whole numbers
             images = bytearray(np.frombuffer(images, kind).astype(rows.dtype).tobytes())
             kind = rows.dtype
         if layout.label is not None:
@@ -183,12 +183,12 @@ def _read(path: Path, stream: IO[str], pixels: int | None) -> Table:
 
 
 def _layout(path: Path, first: str, second: str, pixels: int | None) -> _Columns:
-    """Return how a table is laid out, by its first two lines. Raises DataError."""
+    """Return a table's layout, from its first two lines. Raises DataError."""
     delimiter = max(",;\t", key=first.count)
     cells = [cell.strip().strip('"').lower() for cell in first.rstrip("\r\n").split(delimiter)]
     if len(cells) > MAX_COLUMNS:
         raise DataError(f"{path}: expected at most {MAX_COLUMNS:,} columns, found {len(cells):,}")
-    # pandas names columns 0, 1, 2, ... where nobody else has.
+    # pandas names unnamed columns 0, 1, 2, ...
     header = int(not all(map(_is_number, cells)) or (len(cells) > 9 and cells == list(map(str, range(len(cells))))))
     if header and not second.strip():
         raise DataError(f"{path}: expected a line for each image, found only one line, which is not numbers")
@@ -219,12 +219,12 @@ def _shape(path: Path, count: int, names: list[str], pixels: int | None) -> tupl
 
 
 def _parsed(path: Path, block: list[str], number: int, layout: _Columns, kind: np.dtype[np.generic]) -> Array:
-    """Return the numbers in some lines, of `kind`, or float32 where they are not whole. Raises DataError."""
+    """Return the numbers in some lines, of type `kind`, or float32 if they are not whole. Raises DataError."""
     kinds = [kind] if kind == np.float32 else [kind, np.dtype(np.float32)]
     for each in kinds:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # of what is no whole number, and of no lines at all
+                warnings.simplefilter("error")  # for numbers that are not whole, and for no lines
                 rows = np.loadtxt(block, each, comments=None, delimiter=layout.delimiter, quotechar='"', ndmin=2)
         except (ValueError, Warning, OverflowError):
             continue
@@ -236,7 +236,7 @@ def _parsed(path: Path, block: list[str], number: int, layout: _Columns, kind: n
 
 
 def _fault(block: list[str], number: int, layout: _Columns) -> str:
-    """Return which line is wrong, and what is wrong with it."""
+    """Return the line that is wrong, and what is wrong with it."""
     for line, text in enumerate(block, number):
         cells = text.strip().split(layout.delimiter)
         if not text.strip():

@@ -1,4 +1,4 @@
-"""What a reader of any form returns, and the errors that all of them can meet."""
+"""The result of every reader, and the errors they share."""
 
 import stat
 from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ OnRead = Callable[[str, int, int], object]
 
 @dataclass(frozen=True)
 class ReadAs:
-    """How data of one's own is to be read, as a config's keys of the same names say.
+    """How data of your own is to be read:
 
-    `pixels`: how many inputs the network has, None where there is no network yet.
+    the config's keys of the same names. `pixels`: the network's inputs, None if there is no network yet.
     """
 
     pictures: str = "auto"
@@ -45,11 +45,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """A data set as it was found: its "train" part, and its "test" part if there is one.
+    """A data set as found:
 
-    `form`: its kind of files, in words. `names`: of its classes, where the form has names. `remarks`: sentences about
-    what may be wrong. `pictures`: how pictures were prepared, None where none had to be. `emnist`: whether the files'
-    names say so.
+    its "train" part, and its "test" part if there is one. `form`: its kind of files, in words. `names`: of its classes,
+    if the form has names. `remarks`: sentences about likely mistakes. `pictures`: how pictures were prepared, None if
+    they were not. `emnist`: whether the files' names say so.
     """
 
     form: str
@@ -61,7 +61,7 @@ class Found:
 
 
 def read_bytes(file: Path, limit: int = idx.MAX_BYTES) -> bytes:
-    """Return what a file holds. Raises DataError, naming it."""
+    """Return a file's content. Raises DataError, naming it."""
     with reading(file):
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would never end
@@ -73,7 +73,7 @@ def read_bytes(file: Path, limit: int = idx.MAX_BYTES) -> bytes:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return what is in a folder, in order; nothing where there is far more than a data set has. Raises DataError."""
+    """Return a folder's entries, in order; none if it has far more than a data set. Raises DataError."""
     with reading(folder):
         found = list(islice(folder.iterdir(), MAX_FILES + 1))
     return sorted(found) if len(found) <= MAX_FILES else []

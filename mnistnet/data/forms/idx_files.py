@@ -1,4 +1,4 @@
-"""IDX files as they lie on people's disks: four of them, packed or not, under the names that other tools give them.
+"""IDX files: four of them, packed or not, under the names that common tools give them.
 
 MNIST's own names, with a dot, in upper case; EMNIST's and QMNIST's; plain and packed side by side where both hold the
 same (torchvision's `MNIST/raw`); in the folder itself, or one level down. Where a folder holds several sets, the path
@@ -21,7 +21,8 @@ Files = dict[tuple[str, str], list[Path]]
 
 
 def find(folder: Path, group: str | None = None) -> Files:
-    """Return the IDX files in a folder, by part and kind; of one `group` where there are several. Raises DataError."""
+    """Return the IDX files in a folder, by part and kind; those of one `group` where there are several. Raises
+    DataError."""
     here = list(_named(folder))
     groups = _groups(here)
     if not any(len(files) == len(NAMES) for files in groups.values()):
@@ -96,7 +97,7 @@ def _missing(folder: Path, key: tuple[str, str], files: Files) -> str:
 
 
 def _read(folder: Path, part: str, kind: str, files: list[Path]) -> Array:
-    """Return the numbers in a file; of several, which must hold the same, those in the first. Raises DataError."""
+    """Return the numbers in a file; several files must have the same content. Raises DataError."""
     first, *others = sorted(files, key=lambda file: (len(file.parts), file.name.lower().endswith(".gz"), file))
     content = _content(first, kind)
     for other in others:

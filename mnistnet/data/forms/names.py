@@ -1,4 +1,4 @@
-"""What a file's name says: which part of a data set it holds, images or labels, and of which set.
+"""Parses file names: the part of a data set, images or labels, and the set's name.
 
 train-images-idx3-ubyte   train-images.idx3-ubyte   emnist-digits-test-labels-idx1-ubyte.gz   x_train   mnist_test.csv
 """
@@ -12,13 +12,13 @@ KINDS = {
     **dict.fromkeys(("labels", "label", "y", "target", "targets"), "labels"),
 }
 VALIDATION = {"val", "valid", "validation", "dev"}
-"""Words for a part that has no use here: what validates is taken from the training part, by seed."""
+"""Words for a part that is not used: validation images come from the training part, by seed."""
 NOISE = re.compile(r"idx\d?|ubyte|int|float|double|byte|gz")
-"""Words that say how numbers are stored, and not of what."""
+"""Words for how numbers are stored, which are ignored."""
 
 
 class Meaning(NamedTuple):
-    """What a name says: the set ("" where there is no word for it), "train" or "test", "images" or "labels"."""
+    """The meaning of a name: the set ("" if not named), "train" or "test", "images" or "labels"."""
 
     group: str
     part: str | None
@@ -26,7 +26,7 @@ class Meaning(NamedTuple):
 
 
 def meaning(name: str) -> Meaning:
-    """Return what the words of a name mean, in any case and with any signs between them."""
+    """Return the meaning of a name's words, in any case and with any separators."""
     part, kind, group = None, None, []
     for word in re.split(r"[^a-z0-9]+", name.lower()):
         if word in PARTS and part is None:
@@ -39,6 +39,6 @@ def meaning(name: str) -> Meaning:
 
 
 def is_idx(name: str) -> bool:
-    """Return whether a file's name is one that IDX files have: it has no ending, or one with idx or ubyte in it."""
+    """Return whether a file's name is like an IDX file's: without an ending, or with idx or ubyte in it."""
     stem, dot, ending = name.lower().removesuffix(".gz").rpartition(".")
     return not dot or (bool(stem) and re.search(r"idx|ubyte", ending) is not None)

@@ -1,8 +1,8 @@
 """NumPy's files: an .npz with four arrays, as Keras's `mnist.npz`, or a folder of .npy files, one for each.
 
 Arrays are known by their names: `x_train`, `train_images`, `X`, `images` and the like hold images, `y_train`,
-`train_labels`, `labels`, `target` and the like hold labels. Nothing is ever unpickled, and what an array claims to hold
-is compared with its bytes before any memory is taken.
+`train_labels`, `labels`, `target` and the like hold labels. Nothing is ever unpickled, and an array's claimed size is
+compared with its bytes before memory is allocated.
 """
 
 import math
@@ -20,7 +20,7 @@ from mnistnet.data.what_else import what_else
 from mnistnet.errors import DataError
 from mnistnet.util.arrays import Array
 
-MAX_TIMES = 1100  # that deflate makes of a byte
+MAX_TIMES = 1100  # times that deflate can expand a byte
 MAX_ARRAYS = 1000  # in a file
 Arrays = dict[tuple[str, str], tuple[Array, str]]
 
@@ -80,7 +80,8 @@ def read(where: Path, files: list[Path]) -> Found:
 
 
 def read_images(path: Path) -> Array:
-    """Return the images in a NumPy file, (n, rows, columns): the test ones of several. Raises DataError."""
+    """Return the images in a NumPy file, (n, rows, columns): the test images if there are several arrays. Raises
+    DataError."""
     arrays = {meaning(name): (array, f"{path}, {name}" if name else str(path)) for name, array in _arrays(path).items()}
     images = {key.part: value for key, value in arrays.items() if key.kind == "images"} or (
         {None: next(iter(arrays.values()))} if len(arrays) == 1 else {}
@@ -124,7 +125,7 @@ def _arrays(path: Path) -> dict[str, Array]:
                 return {"": _array(stream, path.stat().st_size, str(path))}
     except (DataError, MemoryError):
         raise
-    except Exception as error:  # the archive's reader raises what its format makes it raise
+    except Exception as error:  # zipfile raises errors of many kinds
         words = " ".join(str(error).split())[:80]
         raise DataError(f"{path}: a damaged .npz file ({words}); fetch it again") from None
 
@@ -143,7 +144,7 @@ def _members(path: Path, stream: IO[bytes]) -> dict[str, Array]:
                     f"{path}, {name}: claims {each.file_size:,} bytes in {each.compress_size:,} packed ones"
                 )
             own = meaning(name)
-            if own.kind or len(members) == 1:  # others are none of ours
+            if own.kind or len(members) == 1:  # ignore others
                 with archive.open(each) as member:
                     found[name] = _array(member, each.file_size, f"{path}, {name}")
     return found
@@ -160,7 +161,7 @@ def _array(stream: IO[bytes], size: int, name: str) -> Array:
         shape, fortran, dtype = readers[version](stream)
     except DataError:
         raise
-    except Exception as error:  # NumPy reads a header as Python, and raises what its parser does
+    except Exception as error:  # NumPy parses a header as Python, and raises its parser's errors
         raise DataError(f"{name}: not a NumPy array ({' '.join(str(error).split())[:80]})") from None
     if dtype.hasobject or dtype.kind not in "biuf":
         raise DataError(f"{name}: expected an array of numbers, found {dtype}, which is not read")

@@ -47,11 +47,11 @@ ENDINGS = (
 MAX_PICTURES = 1_000_000
 MAX_TABLE = 1 << 28  # bytes
 AT_ONCE = 128  # pictures that a process is given
-FEW = 2 * AT_ONCE  # pictures that are not worth a second process
-SAMPLE = 50  # pictures whose size is looked at, where no network says what size is wanted
-LARGE = 64  # pixels a side, above which pictures are photos and not images of a data set
+MIN_PARALLEL = 2 * AT_ONCE  # pictures, from which a second process pays
+SAMPLE = 50  # pictures whose size is checked, if no network gives a size
+LARGE = 64  # pixels a side; larger pictures are photos, not images of a data set
 USUAL = (28, 28)
-CACHED = 8  # prepared sets that are kept
+CACHED = 8  # prepared sets in the cache
 FILE_WORDS, LABEL_WORDS = (
     {"file", "filename", "image", "path", "name", "id"},
     {"label", "class", "target", "digit", "y"},
@@ -59,7 +59,7 @@ FILE_WORDS, LABEL_WORDS = (
 
 
 class _Picture(NamedTuple):
-    """A picture: its file, by a path within the data set, and the word for what it shows."""
+    """A picture: its path within the data set, and its label's word."""
 
     name: str
     word: str
@@ -174,7 +174,7 @@ def _inside(entry: "os.DirEntry[str]", root: Path) -> Path:
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """Return what is in a folder and not hidden, by name. Raises DataError where that is more than any data set has."""
+    """Return a folder's visible entries, by name. Raises DataError if there are more than in any data set."""
     with os.scandir(folder) as entries:
         found = list(islice((entry for entry in entries if not _is_hidden(entry.name)), MAX_PICTURES + 1))
     if len(found) > MAX_PICTURES:
@@ -244,7 +244,7 @@ def _shape(folder: Path, pictures: list[_Picture], read_as: ReadAs) -> tuple[int
         return math.isqrt(read_as.pixels), math.isqrt(read_as.pixels)
     sizes = set()
     for picture in pictures[:SAMPLE]:
-        with suppress(Exception), Image.open(folder / picture.name) as image:  # what is wrong is said when it is read
+        with suppress(Exception), Image.open(folder / picture.name) as image:  # reading it will report the error
             sizes.add((image.height, image.width))
     rows, columns = sizes.pop() if len(sizes) == 1 else (0, 0)
     if read_as.pixels is not None:
@@ -260,7 +260,7 @@ def _shape(folder: Path, pictures: list[_Picture], read_as: ReadAs) -> tuple[int
 def _images(
     folder: Path, names: list[str], shape: tuple[int, int], wanted: str, on_read: OnRead | None
 ) -> tuple[npt.NDArray[np.uint8], bool]:
-    """Return the images of all pictures, from the cache if they are there, and whether all came as they are."""
+    """Return the images of all pictures, from the cache if possible, and whether all are unchanged."""
     key = _key(folder, names, shape, wanted, on_read)
     file = cache_folder() / "pictures" / key
     if (kept := _kept(file, (len(names), *shape))) is not None:
@@ -278,7 +278,7 @@ def _images(
             on_read("reading", done, len(names))
     if faults:
         raise DataError(
-            f"{faults[0]}; mend it or take it away"
+            f"{faults[0]}; repair or remove it"
             if len(faults) == 1
             else f"{len(faults):,} of {len(names):,} pictures cannot be read, the first: {faults[0]}"
         )
@@ -291,11 +291,11 @@ _Made = tuple[list[str], npt.NDArray[np.uint8], bool, list[str]]
 
 def _made(folder: Path, blocks: list[list[str]], shape: tuple[int, int], wanted: str, count: int) -> Iterator[_Made]:
     processors = system.processors()
-    if count <= FEW or processors == 1 or not system.CAN_FORK:
+    if count <= MIN_PARALLEL or processors == 1 or not system.CAN_FORK:
         yield from (make(folder, block, shape, wanted) for block in blocks)
         return
     arguments = zip(*((folder, block, shape, wanted) for block in blocks), strict=True)
-    # Forked: a script that uses this package need not be one that a new process may import.
+    # Forked, because a new process could not always import the user's script.
     with ProcessPoolExecutor(min(processors, len(blocks)), get_context("fork"), _begin, (os.getpid(),)) as pool:
         try:
             with warnings.catch_warnings():
@@ -310,11 +310,11 @@ def _made(folder: Path, blocks: list[list[str]], shape: tuple[int, int], wanted:
 
 def _begin(parent: int) -> None:
     follow(parent)
-    system.CAN_FORK = False  # this process is a child already, and these pictures are the user's own
+    system.CAN_FORK = False  # this process is already a child, and the pictures are the user's own
 
 
 def make(folder: Path, names: list[str], shape: tuple[int, int], wanted: str) -> _Made:
-    """Return the images of some pictures, whether all came as they are, and a sentence for each that cannot be read."""
+    """Return the images of some pictures, whether all are unchanged, and a sentence for each unreadable one."""
     images = np.zeros((len(names), *shape), np.uint8)
     as_they_are, faults = True, []
     for image, name in zip(images, names, strict=True):
@@ -331,7 +331,7 @@ def make(folder: Path, names: list[str], shape: tuple[int, int], wanted: str) ->
 
 
 def _prepared(content: bytes, name: str, shape: tuple[int, int], wanted: str) -> tuple[npt.NDArray[np.uint8], bool]:
-    """Return a picture as an image of this shape, as `predict` prepares it, and whether it came as it is."""
+    """Return a picture as an image of this shape, as `predict` prepares it, and whether it is unchanged."""
     grey = image_file.read_grey(content, name)
     if grey.shape == shape:
         return as_bytes(grey * 255), True
@@ -341,7 +341,7 @@ def _prepared(content: bytes, name: str, shape: tuple[int, int], wanted: str) ->
 
 
 def _as_it_is(content: bytes, shape: tuple[int, int]) -> npt.NDArray[np.uint8] | None:
-    """Return a grey PNG of the right size as it is, the quick way that most pictures of data sets can take."""
+    """Return a grey PNG of the right size unchanged: the fast path for most pictures of data sets."""
     if content[:4] != b"\x89PNG":
         return None
     with suppress(Exception), Image.open(BytesIO(content), formats=["PNG"]) as image:
@@ -354,7 +354,7 @@ def _as_it_is(content: bytes, shape: tuple[int, int]) -> npt.NDArray[np.uint8] |
 
 
 def _key(folder: Path, names: list[str], shape: tuple[int, int], wanted: str, on_read: OnRead | None) -> str:
-    """Return the hash of all that decides what the images will be."""
+    """Return the hash of everything that decides the images."""
     digest = hashlib.sha256(f"1 {__version__} {shape} {wanted}".encode())
     for number, name in enumerate(names, 1):
         digest.update(hashlib.sha256(read_bytes(folder / name, image_file.MAX_FILE)).digest())
@@ -364,7 +364,7 @@ def _key(folder: Path, names: list[str], shape: tuple[int, int], wanted: str, on
 
 
 def _kept(file: Path, shape: tuple[int, int, int]) -> tuple[npt.NDArray[np.uint8], bool] | None:
-    """Return the images in a file of the cache and whether they came as they are; None where it is not whole."""
+    """Return the images in a file of the cache and whether they are unchanged; None if it is incomplete."""
     with suppress(OSError):
         content = file.read_bytes() if file.is_file() else b""
         body, digest = memoryview(content)[:-32], content[-32:]
@@ -392,7 +392,7 @@ def _keep(file: Path, images: npt.NDArray[np.uint8], as_they_are: bool) -> None:
 
 
 def _natural(name: str) -> str:
-    """Return what a name is sorted by, so that 2.png comes before 10.png."""
+    """Return a name's sort key, so that 2.png comes before 10.png."""
     return re.sub(r"\d+", lambda number: number[0].zfill(20), name)
 
 

@@ -1,7 +1,7 @@
 """From numbers of any type to bytes, by one rule for every form.
 
-Whole numbers from 0 to 255 are brightness as they are. Floating-point numbers that lie between 0 and 1 in the whole
-data set are times 255; others from 0 to 255 are only rounded. Anything else is refused.
+Whole numbers from 0 to 255 are brightness. Floating-point numbers that lie between 0 and 1 in the whole data set are
+multiplied by 255; others from 0 to 255 are rounded. Anything else is refused.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def as_bytes(parts: Sequence[tuple[Array, str]]) -> list[npt.NDArray[np.uint8]]:
 def as_labels(values: Array, name: str, *, qmnist: bool = False) -> npt.NDArray[np.uint8]:
     """Return labels as uint8 of shape (n,). Raises DataError.
 
-    One column may stand in place of none; one-hot rows are their class; with `qmnist` the first of eight columns is it.
+    A single column is allowed; one-hot rows become their class; with `qmnist` the first of eight columns counts.
     """
     if qmnist and values.ndim == 2 and values.shape[1] == QMNIST_COLUMNS:
         values = values[:, 0]
@@ -64,7 +64,7 @@ def _range(values: Array, name: str) -> tuple[float, float]:
         raise DataError(f"{name}: expected numbers, found {values.dtype}")
     if not values.size:
         return 0.0, 0.0
-    low, high = float(values.min()), float(values.max())  # of anything with NaN in it, NaN
+    low, high = float(values.min()), float(values.max())  # NaN if any value is
     if not (np.isfinite(low) and np.isfinite(high)):
         raise DataError(f"{name}: holds pixels that are not finite numbers (NaN or infinity)")
     return low, high

@@ -38,7 +38,7 @@ def require() -> None:
 
 @contextmanager
 def cluster_at(address: str, tls: tuple[Path | None, Path | None, Path | None]) -> Iterator["Client"]:
-    """Give a client of the cluster whose scheduler has this address. Raises SweepError, within 10 seconds.
+    """Provide a client of the cluster whose scheduler has this address. Raises SweepError, within 10 seconds.
 
     `tls`: the files of the authority, of our certificate and of its key; None: what Dask's own configuration says.
     """
@@ -49,7 +49,7 @@ def cluster_at(address: str, tls: tuple[Path | None, Path | None, Path | None]) 
     with _quiet():
         try:
             security = Security(**{name: file for name, file in given.items() if file})
-            # Dask's client would try again and again where nobody listens, and wait for ever where somebody is silent.
+            # Dask's client would retry for ever where nobody listens, and wait for ever where no answer comes.
             socket.create_connection(_host_and_port(address), PATIENCE).close()
             asyncio.run(asyncio.wait_for(_shake_hands(address, security), PATIENCE))
             client = Client(address, timeout=PATIENCE, set_as_default=False, security=security)
@@ -68,7 +68,7 @@ def _text(path: Path | None) -> str | None:
 
 
 async def _shake_hands(address: str, security: "Security") -> None:
-    """See that who listens there speaks Dask's language. Raises OSError and ValueError."""
+    """Check that a Dask scheduler listens there. Raises OSError and ValueError."""
     from distributed.comm import connect
 
     comm = await connect(address, timeout=PATIENCE, **security.get_connection_args("client"))
@@ -97,7 +97,7 @@ class ClusterWorkers:
         self._inspect(sample)
 
     def count(self) -> int:
-        """Return how many threads may run trials now; cancel what waits for workers that have all gone.
+        """Return how many threads can run trials now; cancel jobs whose workers have all gone.
 
         Raises SweepError when the scheduler is gone, or no worker is left to use.
         """
@@ -117,7 +117,7 @@ class ClusterWorkers:
         return sum(self._threads[address] for address in self._usable())
 
     def submit(self, job: Job) -> "Future[Score]":
-        """Hand a job over to Dask, which may give it to any worker that was not refused."""
+        """Submit a job to Dask, for any worker that was not refused."""
         chosen = self._usable()
         limit = {"workers": chosen} if self._refused else {}
         future: Future[Score] = self._executor.submit(_run, job, **limit)
@@ -126,7 +126,8 @@ class ClusterWorkers:
         return future
 
     def score(self, job: Job, future: "Future[Score]") -> Score | None:
-        """Return how a job ended; None if its worker refused it or went. Raises SweepError if the scheduler went."""
+        """Return how a job ended; None if its worker refused it or went away. Raises SweepError if the scheduler
+        did."""
         from distributed import KilledWorker
 
         self._assigned.pop(future, None)
@@ -140,7 +141,7 @@ class ClusterWorkers:
             worker = error.last_worker.address
             why = "KilledWorker: each worker that ran it died, perhaps for lack of memory"
             return Score(key=job.key, outcome="killed", worker=worker, error=why)
-        except Exception as error:  # what a trial cannot explain itself is no reason to stop the others
+        except Exception as error:  # an unexpected error of one trial must not stop the others
             return trial.failed(job, error)
         if score.outcome != "refused":
             return score
@@ -148,7 +149,7 @@ class ClusterWorkers:
         return None
 
     def abandon(self, futures: "Collection[Future[Score]]") -> None:
-        """Have Dask forget what is running: no worker begins it any more."""
+        """Cancel what is running: no worker begins it any more."""
         for future in futures:
             future.cancel()
         self._executor.shutdown(wait=False)
@@ -157,13 +158,13 @@ class ClusterWorkers:
         return [address for address in self._threads if address not in self._refused]
 
     def _refuse(self, worker: str, why: str) -> None:
-        """Use a worker no more."""
+        """Stop using a worker."""
         if worker not in self._refused:
             log.warning("worker %s is not used: %s", worker, why)
         self._refused.add(worker)
 
     def _inspect(self, sample: Job) -> None:
-        """Ask each worker whether it may run such jobs, and wait a while for the first. Raises SweepError."""
+        """Ask each worker whether it can run such jobs, and wait for the first answer. Raises SweepError."""
         from distributed import TimeoutError as TooLate
 
         try:
@@ -193,12 +194,12 @@ def _run(job: Job) -> Score:
 
 
 def _lost() -> SweepError:
-    return SweepError("the scheduler is gone; the trials that had ended are kept: go on with --resume")
+    return SweepError("the scheduler is gone; finished trials are kept: continue with --resume")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask's own log lines and tracebacks away from the user: what matters is said in sentences."""
+    """Hide Dask's log lines and tracebacks from the user, who gets a sentence instead."""
     # Dask gives many of its loggers a level of their own.
     names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in NOISY]
     loggers = [logging.getLogger(name) for name in (*NOISY, *names)]

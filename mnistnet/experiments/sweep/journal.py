@@ -1,7 +1,7 @@
-"""A sweep's folder: `sweep.jsonl` with a line for each trial that has ended, and at last `best.yaml`.
+"""A sweep's folder: `sweep.jsonl` with a line for each finished trial, and `best.yaml`.
 
-A line is on the disk before the next trial's is written. A crash can tear only the last one: `--resume` cuts that
-off and runs its trial again.
+Each line is synced to disk before the next is written. A crash can damage only the last one; `--resume` cuts it off and
+runs its trial again.
 """
 
 import logging
@@ -43,7 +43,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     @property
     def is_result(self) -> bool:
-        """Whether it says how good the trial's config is. Others are tried again by `--resume`."""
+        """Whether it is a result for the trial's config. `--resume` tries the others again."""
         return self.outcome in ("done", "diverged")
 
     def as_json(self) -> dict[str, Any]:
@@ -58,14 +58,14 @@ def entry(trial: Trial, score: Score) -> Entry:
 
 
 class Journal:
-    """A sweep's folder, which the caller has locked. `entries` are what it holds: the last line of each trial."""
+    """A sweep's folder, which the caller has locked. `entries` holds the last line of each trial."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._path = folder, folder / JOURNAL
         self.entries: dict[str, Entry] = {}
 
     def begin(self, *, resume: bool, force: bool) -> None:
-        """Start a new journal, or go on with the one that is there. Raises UsageError and SweepError."""
+        """Start a new journal, or continue the one that is there. Raises UsageError and SweepError."""
         refuse_present(self.folder, resume or force)
         try:
             if force:
@@ -80,14 +80,16 @@ class Journal:
                 content = stream.read()
                 whole = content[: content.rfind(b"\n") + 1]
                 if len(whole) < len(content):
-                    log.warning("%s: its last line was torn, by a crash or a full disk; it is cut off", self._path)
+                    log.warning(
+                        "%s: its last line is incomplete, after a crash or a full disk; it is cut off", self._path
+                    )
                     stream.truncate(len(whole))
         except OSError as error:
             raise SweepError(f"{self._path}: cannot be used: {reason(error)}; choose another with --out") from None
         self.entries = parse(whole, str(self._path))
 
     def add(self, entry: Entry) -> None:
-        """Write a line, and bring it to the disk. Raises SweepError."""
+        """Write a line and sync it to disk. Raises SweepError."""
         line = msgspec.json.encode(entry) + b"\n"
         try:
             with open_regular(self._path, os.O_RDWR | os.O_APPEND) as stream:
@@ -96,7 +98,7 @@ class Journal:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise SweepError(
-                f"{self._path}: cannot be written: {reason(error)}; what it holds is safe: go on with --resume"
+                f"{self._path}: cannot be written: {reason(error)}; its entries are safe: continue with --resume"
             ) from None
         self.entries[entry.key] = entry
 

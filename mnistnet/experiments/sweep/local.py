@@ -1,7 +1,7 @@
 """Workers on this machine: processes of the standard library, which open no port.
 
-Each has a `ProcessPoolExecutor` of its own. A process that dies breaks its executor and no other's, so it is clear
-whose trial it was: that one is tried again in a new process, and the others go on.
+Each has a `ProcessPoolExecutor` of its own. A process that dies breaks only its own executor, so its trial is known and
+runs again in a new process.
 """
 
 import multiprocessing
@@ -18,11 +18,11 @@ from mnistnet.experiments.sweep import trial
 from mnistnet.experiments.sweep.trial import Job, Score
 from mnistnet.util.child import follow
 
-ATTEMPTS = 2  # how many processes a trial may kill before it is given up
+ATTEMPTS = 2  # processes that may die of a trial before it counts as killed
 
 
 class LocalWorkers:
-    """So many processes, each begun when it is first needed."""
+    """A number of processes, each started when it is first needed."""
 
     def __init__(self, count: int) -> None:
         self._before = set(multiprocessing.active_children())
@@ -36,12 +36,12 @@ class LocalWorkers:
         return len(self._executors)
 
     def submit(self, job: Job) -> "Future[Score]":
-        """Hand a job to a process that has nothing to do. Raises SweepError where none can be started."""
+        """Submit a job to an idle process. Raises SweepError where none can be started."""
         slot = self._idle.pop()
         try:
             try:
                 future = self._executors[slot].submit(_run, job)
-            except BrokenProcessPool:  # it died while it had nothing to do, so no trial is to blame
+            except BrokenProcessPool:  # it died while idle, so no trial is to blame
                 self._replace(slot)
                 future = self._executors[slot].submit(_run, job)
         except OSError as error:
@@ -50,7 +50,7 @@ class LocalWorkers:
         return future
 
     def score(self, job: Job, future: "Future[Score]") -> Score | None:
-        """Return how a job ended, None if its process died and another shall try."""
+        """Return how a job ended, None if its process died and another should try."""
         slot = self._slots.pop(future)
         self._idle.append(slot)
         try:
@@ -65,7 +65,7 @@ class LocalWorkers:
                 outcome="killed",
                 error="each process that ran it was killed, perhaps for lack of memory",
             )
-        except Exception as error:  # what a trial cannot explain itself is no reason to stop the others
+        except Exception as error:  # an unexpected error of one trial must not stop the others
             return trial.failed(job, error)
 
     def abandon(self, futures: "Collection[Future[Score]]") -> None:

@@ -1,4 +1,4 @@
-"""A sweep's file: a config to start from, values for some of its keys, and so the list of trials. Checked whole.
+"""A sweep's file: a config to start from and values for some of its keys, which make the list of trials.
 
     config: base.yaml                       # beside the sweep's file; without it the defaults
     set: {epochs: 3}                        # keys that are the same in all trials
@@ -36,7 +36,7 @@ from mnistnet.errors import ConfigError
 from mnistnet.util.rng import Use, generator
 
 MAX_TRIALS = 10_000
-DIGITS = 4  # significant ones of a number drawn: more say nothing and are hard to read
+DIGITS = 4  # significant ones of a number drawn: more are hard to read and mean nothing
 
 Places = dict[strict_yaml.Path, str]
 Whole = Annotated[int, Meta(ge=0, le=2**53)]
@@ -125,7 +125,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep's file comes to. `keys` are the keys that vary, the seed not among them."""
+    """A resolved sweep's file. `keys` are the keys that vary, without the seed."""
 
     keys: tuple[str, ...]
     trials: tuple[Trial, ...]
@@ -256,7 +256,7 @@ def _config(base: Path | None, changes: Sequence[Change], source: str) -> Config
     if not config.epochs:
         raise ConfigError(f"{place}: epochs: expected at least 1, found 0, which trains nothing")
     if config.threads == "auto":
-        # A worker's processor is its own. The number of threads decides the last digits, so it is written down.
+        # Each worker has one processor. The number of threads decides the last digits, so the config has it.
         config = msgspec.structs.replace(config, threads=1)
     return config
 

@@ -1,4 +1,4 @@
-"""Which values were best, on the mean over seeds, and how much of the difference may be luck."""
+"""Ranks choices of values by their mean over seeds, with the spread over seeds."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ class Standing:
     def mean(self) -> float | None:
         """Mean validation accuracy over all seeds; None unless each has one.
 
-        Values that diverge for one seed are not best, nor are those that only lucky seeds have tried.
+        Values that diverge or lack a result for a seed cannot be best.
         """
         return sum(self.accuracies) / len(self.accuracies) if self.accuracies and not self._incomplete else None
 

@@ -1,4 +1,4 @@
-"""A sweep from its file to its best config: what has to be run is run, each result is kept at once."""
+"""A sweep from its file to its best config: runs the missing trials and records each result at once."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,13 +20,13 @@ from mnistnet.experiments.sweep.trial import Job, key_of
 from mnistnet.experiments.sweep.workers import Workers, scores
 from mnistnet.util.locks import locked
 
-Hire = Callable[[Sequence[Job]], Workers]
-"""Gets the workers for some jobs."""
+StartWorkers = Callable[[Sequence[Job]], Workers]
+"""Starts the workers for some jobs."""
 
 
 @dataclass
 class Session:
-    """A sweep that is under way. `trials` are the plan's by key; two that are the same training count as one."""
+    """A running sweep. `trials` are the plan's by key; two with the same training count as one."""
 
     trials: dict[str, Trial]
     store: Store
@@ -43,15 +43,15 @@ class Session:
 
     @property
     def entries(self) -> list[Entry]:
-        """What is known of the plan's trials, in the plan's order and under its values.
+        """The entries of the plan's trials, in the plan's order and with its values.
 
-        The journal may have them under others: an earlier file may have varied other keys.
+        The journal may have others: an earlier file may have varied other keys.
         """
         known = ((trial, self.journal.entries.get(key)) for key, trial in self.trials.items())
         return [msgspec.structs.replace(found, values=trial.values) for trial, found in known if found]
 
-    def run(self, hire: Hire) -> Generator[Entry, None, None]:
-        """Have workers run what is missing; yield each entry once it is on the disk.
+    def run(self, start_workers: StartWorkers) -> Generator[Entry, None, None]:
+        """Run the missing trials; yield each entry once it is on disk.
 
         Raises SweepError.
         """
@@ -59,7 +59,7 @@ class Session:
         if not jobs:
             return
         until = None if self.minutes is None else time.monotonic() + 60 * self.minutes
-        with closing(scores(hire(jobs), jobs, until)) as ended:
+        with closing(scores(start_workers(jobs), jobs, until)) as ended:
             for score in ended:
                 one = entry(self.trials[score.key], score)
                 self.journal.add(one)
@@ -67,7 +67,7 @@ class Session:
         self.out_of_time = until is not None and time.monotonic() >= until and bool(self.missing)
 
     def choose(self) -> tuple[list[Standing], Path | None]:
-        """Rank what is known, and write the best values' config; there is none while all choices lack results."""
+        """Rank the results, and write the best values' config, unless every choice lacks a result."""
         standings = ranking.rank(self.trials.values(), [self.journal.entries.get(key) for key in self.trials])
         if not standings or standings[0].mean is None:
             return standings, None

@@ -1,7 +1,6 @@
-"""One trial of a sweep: a training whose result depends on its config and the data alone. Nothing is written.
+"""One trial of a sweep: a training whose result depends only on its config and the data. Writes no files.
 
-This is what a worker computes, so it is called by name on other machines: whoever sends work checks with `refusal`
-that the worker is of the same version and has the same data.
+Workers on other machines call it by name. `refusal` checks that a worker has the same version and the same data.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ from mnistnet.training.state import split_for
 
 
 class Job(Struct, frozen=True):
-    """What is sent to a worker. `dataset`: a name, or the path of a folder of one's own, which all machines share.
+    """What is sent to a worker. `dataset`: a name, or the path of data of your own, which all machines share.
 
     `data_dir`: where published data lies there; None: where the worker finds it by itself.
     """
@@ -41,8 +40,8 @@ class Job(Struct, frozen=True):
 class Score(Struct, frozen=True, kw_only=True):
     """How a trial ended. Figures are of the epoch with the highest validation accuracy, None unless it is `done`.
 
-    `diverged` is a result like any other. `failed`: the error says why. `killed`: its workers died of it. `refused`: it
-    was not tried, and the error says why this worker cannot.
+    `diverged` is a result like any other. `failed`: the error says why. `killed`: its workers died.
+    `refused`: it was not tried; the error says why this worker cannot.
     """
 
     key: str
@@ -90,7 +89,7 @@ def run(job: Job) -> Score:
 
 
 def failed(job: Job, error: BaseException) -> Score:
-    """Return the score of a job that ended with an error of a kind that `run` does not explain."""
+    """Return the score of a job that ended with an unexpected error."""
     return Score(key=job.key, outcome="failed", error=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
@@ -100,7 +99,7 @@ def is_over(until: float | None) -> bool:
 
 
 def refusal(job: Job) -> str | None:
-    """Return why this process must not run such a job, in a sentence, or None if it may."""
+    """Return the reason, in a sentence, why this process cannot run such a job, or None."""
     return _refusal(job.mnistnet, job.dataset, tuple(job.hashes.items()), job.data_dir, _read_as(job))
 
 

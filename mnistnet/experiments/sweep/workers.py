@@ -1,7 +1,7 @@
 """Runs trials on whatever workers there are: processes of this machine (`local.py`), or a cluster's (`cluster.py`).
 
-Both hand jobs to a `concurrent.futures.Executor`. Only as many are handed over as can run: whoever died is blamed for
-what it had, so a job that waits in a dead worker's queue would have its neighbour blamed.
+Both submit jobs to a `concurrent.futures.Executor`, only as many as can run: the job of a worker that died is blamed,
+so no job may wait in its queue.
 """
 
 import time
@@ -13,11 +13,11 @@ from typing import Protocol
 from mnistnet.experiments.sweep import trial
 from mnistnet.experiments.sweep.trial import Job, Score
 
-POLL = 1.0  # seconds between two looks at who is there and what time it is
+POLL = 1.0  # seconds between two checks of workers and time
 
 
 class Workers(Protocol):
-    """Those who run trials."""
+    """Runs trials."""
 
     def count(self) -> int:
         """Return how many trials can run at the same time, now. Raises SweepError when nobody is left."""
