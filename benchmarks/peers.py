@@ -21,7 +21,7 @@ from mnistnet.data.datasets import Examples
 from mnistnet.nn.optimizers import OPTIMIZERS
 from mnistnet.training import loop
 from mnistnet.training.data_loader import Batch
-from mnistnet.training.parallel import ParallelStep
+from mnistnet.training.parallel import parallel_step
 from mnistnet.training.process_pool import ProcessPool
 from mnistnet.util.arrays import Array
 from mnistnet.util.shared_memory import shared_zeros
@@ -90,7 +90,7 @@ class MnistnetSteps:
         inputs, targets, logits = (shared_zeros((size, like.shape[1]), network.dtype) for like in likes)
         everything = Batch(inputs, np.zeros(size, np.uint8), targets, (), logits)
         with ProcessPool(self._threads) as pool:
-            step = ParallelStep(network, optimizer, gradient, sizes, pool)
+            step = parallel_step(network, optimizer, sizes, pool)
 
             def work(worker: int, rows: float) -> None:
                 step.run(worker, everything.rows(slice(0, int(rows))), self._workload.learning_rate)

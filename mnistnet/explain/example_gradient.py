@@ -15,7 +15,7 @@ from mnistnet.nn.activations import ACTIVATIONS
 from mnistnet.nn.layer_buffers import ForwardCache, Gradients
 from mnistnet.nn.losses import LOSSES
 from mnistnet.nn.network import Network
-from mnistnet.util.arrays import Array
+from mnistnet.util.arrays import Array, ignore_fp_errors
 
 Labels = npt.NDArray[np.uint8] | list[int]
 
@@ -103,6 +103,7 @@ def as_inputs(images: npt.NDArray[np.uint8]) -> Array:
     return np.divide(images, WHITE, dtype=np.float32).astype(np.float64)
 
 
+@ignore_fp_errors
 def backpropagate(network: Network, inputs: Array, labels: Labels) -> tuple[Array, ForwardCache, Gradients]:
     """Return the costs (batch,) and the results of both passes over a batch; `inputs`: (batch, pixels).
 

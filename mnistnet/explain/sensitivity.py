@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mnistnet.explain.example_gradient import ExampleGradient, in_float64
 from mnistnet.nn.layer_buffers import Gradients
 from mnistnet.nn.network import Network
-from mnistnet.util.arrays import Array
+from mnistnet.util.arrays import Array, ignore_fp_errors
 
 STEP = 0.001
 ROUNDING = 5e-14  # a few hundred times the spacing of float64 at 1
@@ -133,6 +133,7 @@ class _FiniteDifferences:
         return Sensitivity(parameter, derivative, step, promised, measured if abs(promised) > self._noise else None)
 
 
+@ignore_fp_errors
 def cost(network: Network, example: ExampleGradient) -> float:
     """Return the cost of the example in a network."""
     cache = network.forward(example.inputs[None], network.forward_cache(1))

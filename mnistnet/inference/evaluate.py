@@ -9,7 +9,7 @@ import numpy.typing as npt
 from mnistnet.data.datasets import WHITE, Examples
 from mnistnet.errors import DataError, DivergedError
 from mnistnet.nn.network import Network
-from mnistnet.util.arrays import Array
+from mnistnet.util.arrays import Array, ignore_fp_errors
 
 BATCH = 1000
 
@@ -85,6 +85,7 @@ def confusion(examples: Examples, logits: Array) -> npt.NDArray[np.int64]:
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
+@ignore_fp_errors
 def forward(network: Network, images: npt.NDArray[np.uint8], on_batch: Callable[[int], object] | None = None) -> Array:
     """Return the logits of each image, shape (n, classes)."""
     logits = np.empty((len(images), network.layer_sizes[-1]), network.dtype)

@@ -3,9 +3,9 @@
 A training takes thousands of steps a second, so a step allocates nothing: each batch size has one `ForwardCache` and
 one `Gradients`. Two facts about the matrix library decide the rest:
 
-- It prefers its larger side first. Where the first hidden layer has more neurons than the batch has rows, the examples
-  become columns, as in the video, so that each neuron's numbers lie together. Products are up to a quarter quicker
-  then (docs/experiments.md).
+- It prefers its larger side first. Where a large first hidden layer has more neurons than the batch has rows, the
+  examples become columns, as in the video, so that each neuron's numbers lie together. Products are up to a quarter
+  quicker then (docs/experiments.md). `dot` is np.dot for either order.
 - For small arrays a call costs as much as the arithmetic. `np.dot` is `np.matmul` with less to decide beforehand.
 """
 
@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from mnistnet.util.arrays import Array
 
-SMALL = np.float32(2.0**-83)
+MIN_COLUMNS = 32  # with fewer neurons the calls are what costs, and they are quicker with rows
+SMALL = np.array(2.0**-83, np.float32)
 
 
 class ForwardCache:
@@ -31,8 +32,10 @@ class ForwardCache:
     """
 
     def __init__(self, layer_sizes: tuple[int, ...], batch_size: int, dtype: npt.DTypeLike) -> None:
-        self.activations = _layers(layer_sizes, layer_sizes, batch_size, dtype)
-        (self.logits,) = _layers(layer_sizes, layer_sizes[-1:], batch_size, dtype)
+        by_columns = _prefers_columns(layer_sizes, batch_size)
+        self.activations = _layers(layer_sizes, batch_size, dtype, by_columns)
+        (self.logits,) = _layers(layer_sizes[-1:], batch_size, dtype, by_columns)
+        self.dot = _dot_by_columns if by_columns else np.dot
         self.weighted_sums = [*self.activations[1:-1], self.logits]
         self.masks: Sequence[Array] = ()
         self.keep: Sequence[float] = ()
@@ -59,10 +62,12 @@ class Gradients:
     ) -> None:
         self.flat = flat
         self.weights, self.biases = parameter_views(layer_sizes, flat)
-        self.deltas = _layers(layer_sizes, layer_sizes[1:], rows, flat.dtype)
+        by_columns = _prefers_columns(layer_sizes, rows)
+        self.deltas = _layers(layer_sizes[1:], rows, flat.dtype, by_columns)
+        self.dot = _dot_by_columns if by_columns else np.dot
         self.hidden = [np.empty_like(delta) for delta in self.deltas[:-1]]
         self.activations = [*self.hidden, np.empty_like(self.deltas[-1]) if output_derivative else None]
-        self.scale = 1 / batch_size
+        self.scale: Array = np.array(1 / batch_size, flat.dtype)
         self.ones: Array = np.ones(rows, flat.dtype)
 
     def weigh(self, weights: Array) -> None:
@@ -75,12 +80,9 @@ class Gradients:
         return f"Gradients of {self.flat.size:,} parameters over {len(self.ones)} examples"
 
 
-def matmul_into(a: Array, b: Array, out: Array) -> None:
-    """Write a b into `out`, whichever way that lies in memory: np.dot fills rows only, but (a b)^T = b^T a^T."""
-    if out.flags.c_contiguous:
-        np.dot(a, b, out)
-    else:
-        np.dot(b.T, a.T, out.T)
+def _dot_by_columns(a: Array, b: Array, out: Array) -> None:
+    """Write a b into `out`, whose columns lie together in memory: np.dot fills rows only, but (a b)^T = b^T a^T."""
+    np.dot(b.T, a.T, out.T)
 
 
 def without_subnormals(delta: Array) -> None:
@@ -106,8 +108,12 @@ def parameter_views(layer_sizes: tuple[int, ...], flat: Array) -> tuple[list[Arr
     return weights, biases
 
 
-def _layers(layer_sizes: tuple[int, ...], sizes: Sequence[int], rows: int, dtype: npt.DTypeLike) -> list[Array]:
-    """Return an array (rows, size) for each of `sizes`, not filled in, in the order that suits the network."""
-    if layer_sizes[1] >= rows:
+def _prefers_columns(layer_sizes: tuple[int, ...], rows: int) -> bool:
+    return layer_sizes[1] >= max(rows, MIN_COLUMNS)
+
+
+def _layers(sizes: Sequence[int], rows: int, dtype: npt.DTypeLike, by_columns: bool) -> list[Array]:
+    """Return an array (rows, size) for each of `sizes`, not filled in; with `by_columns` these lie together."""
+    if by_columns:
         return [np.empty((size, rows), dtype).T for size in sizes]
     return [np.empty((rows, size), dtype) for size in sizes]

@@ -29,8 +29,8 @@ class Loss(ABC):
 
     @staticmethod
     @abstractmethod
-    def delta(a: Array, target: Array, scale: float, out: Array, d_activation: Array | None) -> None:
-        """Write `scale` times dC/dz of each example into `out`, and dC/da into `d_activation` if there is one."""
+    def delta(a: Array, target: Array, scale: Array, out: Array, d_activation: Array | None) -> None:
+        """Write `scale`, 0-d, times dC/dz of each example into `out`, and dC/da into `d_activation` if there is one."""
 
     has_activation_derivative: bool
 
@@ -56,11 +56,12 @@ class Quadratic(Loss):
         return costs
 
     @staticmethod
-    def delta(a: Array, target: Array, scale: float, out: Array, d_activation: Array | None) -> None:
+    def delta(a: Array, target: Array, scale: Array, out: Array, d_activation: Array | None) -> None:
         """Write dC/da = 2 (a - y), and the delta 2 (a - y) a (1 - a), both times `scale`."""
         assert d_activation is not None
         np.subtract(a, target, d_activation)
-        np.multiply(d_activation, 2 * scale, d_activation)
+        np.add(d_activation, d_activation, d_activation)
+        np.multiply(d_activation, scale, d_activation)
         Sigmoid.derivative(a, out)
         np.multiply(out, d_activation, out)
 
@@ -92,7 +93,7 @@ class CrossEntropy(Loss):
         return costs
 
     @staticmethod
-    def delta(a: Array, target: Array, scale: float, out: Array, d_activation: Array | None) -> None:
+    def delta(a: Array, target: Array, scale: Array, out: Array, d_activation: Array | None) -> None:
         """Write (a - y) times `scale`."""
         np.subtract(a, target, out)
         np.multiply(out, scale, out)

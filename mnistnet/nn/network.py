@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mnistnet.nn.activations import ACTIVATIONS
-from mnistnet.nn.layer_buffers import ForwardCache, Gradients, matmul_into, parameter_views, without_subnormals
+from mnistnet.nn.layer_buffers import ForwardCache, Gradients, parameter_views, without_subnormals
 from mnistnet.nn.losses import LOSSES
-from mnistnet.util.arrays import Array, ignore_fp_errors
+from mnistnet.util.arrays import Array
 
 
 class Network:
@@ -94,23 +94,23 @@ class Network:
         output_derivative = self.loss.has_activation_derivative
         return Gradients(self.layer_sizes, rows, batch_size or rows, flat, output_derivative=output_derivative)
 
-    @ignore_fp_errors
     def forward(self, inputs: Array, cache: ForwardCache) -> ForwardCache:
-        """Compute all activations, from the inputs, shape (batch, layer_sizes[0]), to the output layer."""
+        """Compute all activations, from the inputs, shape (batch, layer_sizes[0]), to the output layer.
+
+        NumPy may warn of an overflow here and in `backward`: callers that look for one themselves `ignore_fp_errors`.
+        """
         a, z, last = cache.activations, cache.weighted_sums, len(self.weights) - 1
         a[0] = inputs
         for layer in range(last + 1):
-            matmul_into(a[layer], self._transposed[layer], z[layer])
+            cache.dot(a[layer], self._transposed[layer], z[layer])
             np.add(z[layer], self.biases[layer], z[layer])
-            if layer == last:
-                self.loss.output(z[layer], a[layer + 1])
-            else:
+            if layer < last:
                 self.activation.value(z[layer], a[layer + 1])
                 if cache.masks:
                     np.multiply(a[layer + 1], cache.masks[layer], a[layer + 1])
+        self.loss.output(z[last], a[last + 1])
         return cache
 
-    @ignore_fp_errors
     def backward(
         self, cache: ForwardCache, target: Array, gradients: Gradients, weights: Array | None = None
     ) -> Gradients:
@@ -124,19 +124,17 @@ class Network:
         if weights is not None:
             gradients.weigh(weights)
         without_subnormals(delta[last])
-        for layer in range(last, -1, -1):
+        for layer in range(last - 1, -1, -1):
+            undropped = np.multiply(a[layer + 1], cache.keep[layer], d_hidden[layer]) if cache.masks else a[layer + 1]
+            self.activation.derivative(undropped, delta[layer])
+            gradients.dot(delta[layer + 1], self.weights[layer + 1], d_hidden[layer])
+            np.multiply(delta[layer], d_hidden[layer], delta[layer])  # BP2
+            if cache.masks:
+                np.multiply(delta[layer], cache.masks[layer], delta[layer])
+        for layer in range(last + 1):
             # A sum over examples is a product with ones; the matrix library adds faster than np.sum.
             np.dot(gradients.ones, delta[layer], gradients.biases[layer])  # BP3
             np.dot(delta[layer].T, a[layer], gradients.weights[layer])  # BP4
-            if layer == 0:
-                break
-            before = layer - 1
-            undropped = np.multiply(a[layer], cache.keep[before], d_hidden[before]) if cache.masks else a[layer]
-            self.activation.derivative(undropped, delta[before])
-            matmul_into(delta[layer], self.weights[layer], d_hidden[before])
-            np.multiply(delta[before], d_hidden[before], delta[before])  # BP2
-            if cache.masks:
-                np.multiply(delta[before], cache.masks[before], delta[before])
         return gradients
 
 

@@ -1,6 +1,6 @@
 """Optimizers: how a gradient becomes a step. All work in place on the flat parameter vector.
 
-Each visits the vector in blocks that fit the processor's cache, because a step is many passes over few numbers:
+Each visits the parameters in blocks that fit the processor's cache, because a step is many passes over few numbers:
 done block by block the passes after the first find their numbers in the cache.
 
 Weight decay is decoupled from the gradient (Loshchilov & Hutter 2019): w -= learning_rate * weight_decay * w,
@@ -10,11 +10,12 @@ for weights only. A bias multiplies no activation, so a large one hides no sharp
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mnistnet.util.arrays import SMALLEST_NORMAL, Array, ignore_fp_errors
+from mnistnet.util.arrays import SMALLEST_NORMAL, Array
 
 BLOCK = 131_072  # numbers; measured against 4,096 ... all at once, see docs/experiments.md
 
@@ -33,7 +34,8 @@ class Optimizer(ABC):
 
     `parameters` and `gradient` are flat vectors of one length, kept by reference: fill `gradient`, then `step`.
     The first `weight_count` parameters are weights. Several processes can share a step: each calls `apply` with blocks
-    of its own, and the same `step_constants`; `zeros` then makes the state in memory that all of them see.
+    of its own (from `blocks`, or `block` by `block`), and the same `step_constants`; `zeros` then makes the state in
+    memory that all of them see.
     """
 
     moments: ClassVar[tuple[str, ...]] = ()
@@ -53,8 +55,7 @@ class Optimizer(ABC):
         self.weight_decay = weight_decay
         self.steps = 0
         self.state: dict[str, Array] = {name: zeros(parameters.shape, parameters.dtype) for name in self.moments}
-        self._vectors = (parameters, gradient, *self.state.values())
-        self._weight_count = weight_count
+        self.parameters, self.gradient, self._weight_count = parameters, gradient, weight_count
         self._all = self.blocks(slice(0, parameters.size))
 
     def blocks(self, share: slice, others: Sequence[Array] = ()) -> list[Block]:
@@ -62,45 +63,55 @@ class Optimizer(ABC):
 
         `others` are more gradients, each of the batch's other examples: the step is taken against the sum of all.
         """
-        scratch = np.empty(min(BLOCK, share.stop - share.start), self._vectors[0].dtype)
-        blocks = []
-        weights, all_parameters = self._weight_count if self.weight_decay else 0, len(self._vectors[0])
-        for decays, first, last in ((True, 0, weights), (False, weights, all_parameters)):
+        scratch = np.empty(min(BLOCK, share.stop - share.start), self.parameters.dtype)
+        found = []
+        weights = self._weight_count if self.weight_decay else 0
+        for decays, first, last in ((True, 0, weights), (False, weights, self.parameters.size)):
             end = min(last, share.stop)
             for start in range(max(first, share.start), end, BLOCK):
                 piece = slice(start, min(start + BLOCK, end))
-                views = [vector[piece] for vector in self._vectors]
-                blocks.append((decays, [*views, scratch[: len(views[0])]], [other[piece] for other in others]))
-        return blocks
+                gradients = [gradient[piece] for gradient in (self.gradient, *others)]
+                found.append(self.block(itemgetter(piece), *gradients, scratch=scratch[: end - start], decays=decays))
+        return found
 
-    @ignore_fp_errors
+    def block(
+        self, select: Callable[[Array], Array], gradient: Array, *others: Array, scratch: Array, decays: bool
+    ) -> Block:
+        """Return a block of any parameters: `select` returns their view of a vector that has a number for each.
+
+        `gradient`, `others` and `scratch` have the view's shape.
+        """
+        parameters, *moments = [select(vector) for vector in (self.parameters, *self.state.values())]
+        return decays and self.weight_decay > 0, [parameters, gradient, *moments, scratch], list(others)
+
     def step(self, learning_rate: float) -> None:
         """Move all parameters once, against the gradient."""
         self.steps += 1
         self.apply(self._all, self.step_constants(self.steps, learning_rate))
 
     def step_constants(self, step: int, learning_rate: float) -> StepConstants:
-        """Return what is the same for all blocks in a step, counted from 1: what decay leaves, then `_constants`."""
-        return [self._number(x) for x in (1 - learning_rate * self.weight_decay, *self._constants(step, learning_rate))]
+        """Return what is the same for all blocks in a step, counted from 1: what decay leaves, then `_constants`.
+
+        They are 0-d arrays, which NumPy takes three times as fast as Python's numbers.
+        """
+        dtype = self.gradient.dtype
+        constants = self._constants(step, learning_rate)
+        return [np.array(x, dtype) for x in (1 - learning_rate * self.weight_decay, *constants)]
 
     def apply(self, blocks: list[Block], step_constants: StepConstants) -> None:
         """Take a step for these blocks."""
         keep, *constants = step_constants
-        for decays, block, others in blocks:
+        for decays, views, others in blocks:
             for gradient in others:
-                np.add(block[1], gradient, out=block[1])
+                np.add(views[1], gradient, views[1])
             if decays:
-                block[0] *= keep
-            self._update(*block, *constants)
-            if self.steps % FLUSH_EVERY == 0:
-                _, _, *moments, scratch = block
+                np.multiply(views[0], keep, views[0])
+            self._update(*views, *constants)
+        if self.moments and self.steps % FLUSH_EVERY == 0:
+            for _, (_, _, *moments, scratch), _ in blocks:
                 for moment in moments:
                     np.abs(moment, scratch)
                     np.copyto(moment, 0, where=scratch < self.tiny)
-
-    def _number(self, value: float) -> Array:
-        """Return a number as NumPy takes it fastest."""
-        return np.array(value, self._vectors[0].dtype)
 
     def restore(self, state: dict[str, Array], steps: int) -> None:
         """Continue from another optimizer's `state` and `steps`."""
@@ -126,7 +137,7 @@ class Sgd(Optimizer):
     def _update(self, *block: Array) -> None:
         w, g, scratch, rate = block
         np.multiply(g, rate, scratch)
-        w -= scratch
+        np.subtract(w, scratch, w)
 
 
 class Momentum(Optimizer):
@@ -134,16 +145,8 @@ class Momentum(Optimizer):
 
     moments = ("velocity",)
 
-    def __init__(
-        self,
-        parameters: Array,
-        gradient: Array,
-        weight_count: int,
-        *,
-        momentum: float = 0.9,
-        **settings: Any,
-    ) -> None:
-        super().__init__(parameters, gradient, weight_count, **settings)
+    def __init__(self, *vectors: Any, momentum: float = 0.9, **settings: Any) -> None:
+        super().__init__(*vectors, **settings)
         self.momentum = momentum
 
     def _constants(self, step: int, learning_rate: float) -> Iterable[float]:
@@ -205,17 +208,9 @@ class Adam(Optimizer):
     moments = ("first_moment", "second_moment")
 
     def __init__(
-        self,
-        parameters: Array,
-        gradient: Array,
-        weight_count: int,
-        *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        **settings: Any,
+        self, *vectors: Any, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8, **settings: Any
     ) -> None:
-        super().__init__(parameters, gradient, weight_count, **settings)
+        super().__init__(*vectors, **settings)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         # The root of the second moment counts beside epsilon, down to its last digit.
         self.tiny = min(TINY, max((epsilon * 2.0**-26) ** 2, SMALLEST_NORMAL))

@@ -8,9 +8,9 @@ alternate; they and the views of their batches are made once.
 What is random in a superbatch depends on seed, epoch and the number of its first batch, not on who prepares it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import numpy as np
@@ -50,6 +50,7 @@ class Batch:
     masks: tuple[Array, ...]
     logits: Array
     weights: Array | None = None
+    parts: "list[Batch]" = field(default_factory=list, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,13 +61,22 @@ class Batch:
         weights = None if self.weights is None else self.weights[rows]
         return Batch(self.inputs[rows], self.labels[rows], self.targets[rows], masks, self.logits[rows], weights)
 
+    def part(self, worker: int, workers: int) -> "Batch":
+        """Return a view of one worker's share of the examples, made once."""
+        if len(self.parts) != workers:
+            self.parts = [self.rows(partition(slice(0, len(self)), w, workers)) for w in range(workers)]
+        return self.parts[worker]
+
 
 @dataclass(slots=True)
 class Superbatch:
-    """Consecutive batches of an epoch, `all` of them in one and one by one; before them it had so many `steps`."""
+    """Consecutive batches of an epoch, `all` of them in one and one by one; before them it had so many `steps`.
+
+    `batches` are to be visited once: the images of some are put in place only then.
+    """
 
     all: Batch
-    batches: list[Batch]
+    batches: Iterable[Batch]
     steps: int
 
 
@@ -74,7 +84,8 @@ class DataLoader:
     """Prepares superbatches of `examples` as the config says. Close it, or use it as a context manager.
 
     A superbatch is valid until the next one is asked for. With several `workers`, each of these processes must ask for
-    the same superbatches at the same time, and `barrier(worker)` must return when all have called it.
+    the same superbatches at the same time, and `barrier(worker)` must return when all have called it. With `by_rows`
+    a worker finds images in its own `part` of each batch only, while it is that batch's turn.
     """
 
     def __init__(
@@ -84,13 +95,19 @@ class DataLoader:
         batch_size: int,
         workers: int = 1,
         barrier: Callable[[int], None] | None = None,
+        *,
+        by_rows: bool = False,
     ) -> None:
         self._examples, self._seed, self.batch_size = examples, config.seed, batch_size
-        self._workers, self._barrier, self._epochs = workers, barrier, config.schedule_epochs or config.epochs
+        self._workers, self._barrier = workers, barrier
+        self._epochs = config.schedule_epochs or config.epochs
         self._rows = min(batch_size * max(1, SUPERBATCH // batch_size), len(examples))
         pixels, *hidden, classes = config.layer_sizes
         self._dropped = config.dropout_shares
         self._bytes = np.empty((self._rows, pixels), np.uint8)
+        self._in_turn = by_rows and not config.augment
+        own_rows = -(-batch_size // workers) if self._in_turn else 0
+        self._ready = np.empty((own_rows, pixels), np.float32)
         self._buffers = [
             Batch(
                 shared_zeros((self._rows, pixels), np.float32),
@@ -152,7 +169,7 @@ class DataLoader:
         else:
             rest = self._buffers[number].rows(slice(0, len(indices)))
             found = Superbatch(rest, self._divided(rest), steps)
-        everything = found.all
+        everything, own = found.all, partition(slice(0, len(indices)), worker, self._workers)
         # mode="clip" because "raise" copies through a hidden buffer; the indices are known to be valid.
         np.take(self._examples.labels, indices, out=everything.labels, mode="clip")
         if self._augment:
@@ -160,9 +177,10 @@ class DataLoader:
             pixels = self._pixels(indices)
             strength = self._augment.settings.strength(epoch, self._epochs)
             self._augment(pixels, everything.inputs, random, everything.labels, worker, self._workers, strength)
+        elif self._in_turn:
+            found.batches = self._scaled_in_turn(indices, found.batches, worker)
         else:
-            self._scale(indices, found, worker)
-        own = partition(slice(0, len(indices)), worker, self._workers)
+            self._scale(indices[own], everything.inputs[own])
         np.take(self._targets, everything.labels[own], axis=0, out=everything.targets[own], mode="clip")
         if everything.weights is not None:
             np.take(self._class_weights, everything.labels[own], axis=0, out=everything.weights[own], mode="clip")
@@ -172,16 +190,22 @@ class DataLoader:
                 draw_mask(mask, share, random)
         return found
 
-    def _scale(self, indices: npt.NDArray[np.intp], superbatch: Superbatch, worker: int) -> None:
-        """Gather pixels and scale them to 0 to 1: of each batch the rows whose gradient this worker computes."""
+    def _scaled_in_turn(self, indices: npt.NDArray[np.intp], batches: Iterable[Batch], worker: int) -> Iterator[Batch]:
+        """Yield the batches, scaling a worker's share of each just before: these images are in its cache then."""
         start = 0
-        for batch in [superbatch.all] if self._workers == 1 else superbatch.batches:
-            own = partition(slice(0, len(batch)), worker, self._workers)
-            inputs = batch.inputs[own]
-            # Cast, then divide: dividing bytes into floats goes through buffers, and takes a quarter longer.
-            inputs[...] = self._pixels(indices[start + own.start : start + own.stop])
-            inputs /= WHITE
+        for batch in batches:
+            own = batch.part(worker, self._workers)
+            first = start + len(batch) * worker // self._workers
+            own.inputs = self._ready[: len(own)]
+            self._scale(indices[first : first + len(own)], own.inputs)
             start += len(batch)
+            yield batch
+
+    def _scale(self, indices: npt.NDArray[np.intp], inputs: Array) -> None:
+        """Gather pixels and scale them to 0 to 1."""
+        # Cast, then divide: dividing bytes into floats goes through buffers, and takes a quarter longer.
+        inputs[...] = self._pixels(indices)
+        np.divide(inputs, WHITE, inputs)
 
     def _pixels(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
         pixels = self._bytes[: len(indices)]

@@ -21,6 +21,7 @@ from mnistnet.training.parallel import ParallelTrainer, blas_threads_for, worker
 from mnistnet.training.process_pool import blas_threads
 from mnistnet.training.state import State, batch_size
 from mnistnet.training.state import start as start  # `start` and `fit` are used together
+from mnistnet.util.arrays import ignore_fp_errors
 from mnistnet.util.rng import Use, generator
 
 SAMPLE = 500  # images looked at to find silent neurons
@@ -39,31 +40,34 @@ class SerialTrainer:
         self.loader, self.metrics = DataLoader(train, config, self.batch_size), MetricsAccumulator(network)
         self.state = state
         sizes = {self.batch_size, len(train) % self.batch_size or self.batch_size}  # the last batch may be smaller
-        self.caches = {size: network.forward_cache(size) for size in sizes}
-        self.gradients = {size: network.gradients(size, state.gradient) for size in sizes}
+        self.memory = {size: (network.forward_cache(size), network.gradients(size, state.gradient)) for size in sizes}
+        for cache, _ in self.memory.values():
+            cache.keep = [1 - share for share in config.dropout_shares]
         self.average = state.average and ParameterAverage(
             network.parameters, state.average.parameters, config.weight_averaging
         )
-        for cache in self.caches.values():
-            cache.keep = [1 - share for share in config.dropout_shares]
 
     def epoch(self, number: int, learning_rate: LearningRate) -> Iterator[Batch]:
         """Take a step for each batch of an epoch, which counts from 1, and yield the batch. Raises DivergedError."""
-        network, optimizer, step = self.state.network, self.state.optimizer, 0
         for superbatch in self.loader.superbatches(number):  # all examples, shuffled anew
-            for batch in superbatch.batches:
-                cache = self.caches[len(batch)]
-                cache.masks = batch.masks
-                network.forward(batch.inputs, cache)
-                batch.logits[...] = cache.logits  # the costs are computed from them below, many at once
-                network.backward(cache, batch.targets, self.gradients[len(batch)], batch.weights)
-                optimizer.step(learning_rate(step))
-                if self.average:
-                    self.average.update(optimizer.steps)
-                step += 1
+            for step, batch in enumerate(superbatch.batches, superbatch.steps):
+                self.step(batch, learning_rate(step))
                 yield batch
             self.metrics.add(superbatch.all, superbatch.steps, self.batch_size)
             self.state.check(self.metrics.diverged, self.steps)
+
+    @ignore_fp_errors
+    def step(self, batch: Batch, learning_rate: float) -> None:
+        """Learn from a batch: forward, backward, and against the gradient."""
+        network, optimizer = self.state.network, self.state.optimizer
+        cache, gradients = self.memory[len(batch)]
+        cache.masks = batch.masks
+        network.forward(batch.inputs, cache)
+        batch.logits[...] = cache.logits  # the costs are computed from them later, many at once
+        network.backward(cache, batch.targets, gradients, batch.weights)
+        optimizer.step(learning_rate)
+        if self.average:
+            self.average.update(optimizer.steps)
 
     def __enter__(self) -> "SerialTrainer":
         return self

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mnistnet.nn.network import Network
 from mnistnet.training.data_loader import Batch, partition
-from mnistnet.util.arrays import Array
+from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.shared_memory import shared_zeros
 
 ONE_SIDED = 0.9  # the share of one class, or of neurons that cannot learn, above which a warning is due
@@ -137,6 +137,7 @@ def is_stuck(history: Sequence[EpochMetrics], chance: float) -> bool:
     return len(last) == EPOCHS_AT_CHANCE and all(metrics.train_accuracy <= chance for metrics in last)
 
 
+@ignore_fp_errors
 def silent_neurons(network: Network, inputs: Array) -> list[float]:
     """Return for each hidden layer the share of neurons whose f'(z) is near zero for all inputs (n, pixels)."""
     cache = network.forward(inputs, network.forward_cache(len(inputs)))

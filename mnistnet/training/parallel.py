@@ -1,31 +1,30 @@
 """The same training as `loop.py`'s, with each step shared among processes. Used where that pays.
 
-Each process works out the gradient of its rows of the batch. When all have, each adds the others' to its own for a
-part of the parameters, and moves these. So processes meet twice a step and are else on their own; what travels between
-their caches is weights and gradients, never images.
+There are two ways to share a step. By rows (`share_rows.py`), each process works out the gradient of some examples of
+the batch, and all gradients are added up. By neuron (`share_neurons.py`), each works on some neurons of every layer
+with all examples, and no gradient is added up. Large layers are shared by neuron, small ones by rows: see `by_neurons`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any
 
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples
-from mnistnet.nn.layer_buffers import ForwardCache, Gradients
-from mnistnet.nn.network import Network
+from mnistnet.nn.network import Network, parameter_count
 from mnistnet.nn.optimizers import Optimizer
-from mnistnet.training.averaging import ParameterAverage
-from mnistnet.training.data_loader import Batch, DataLoader, partition
+from mnistnet.training.data_loader import Batch, DataLoader
 from mnistnet.training.metrics import MetricsAccumulator
 from mnistnet.training.process_pool import ProcessPool, possible_size
+from mnistnet.training.share_neurons import StepByNeurons
+from mnistnet.training.share_rows import StepByRows
 from mnistnet.training.state import State, batch_size
 from mnistnet.util import system
-from mnistnet.util.arrays import Array, ignore_fp_errors
-from mnistnet.util.shared_memory import shared_zeros
 
 WORTH_A_PROCESS = 2**19  # multiplications in a step's largest matrix product; see docs/experiments.md
-MIN_ROWS = 32
+MIN_ROWS = 32  # of the batch, or neurons of the largest hidden layer, that are worth a process
+BY_NEURONS = 3_000  # parameters for each example of the batch, from which on neurons are shared
 
 
 def workers_for(config: Config, examples: int) -> int:
@@ -46,74 +45,25 @@ def blas_threads_for(config: Config) -> int:
 def num_workers(layer_sizes: Sequence[int], batch_size: int) -> int:
     """Return among how many processes such steps are best shared: one a processor, if each has enough to do."""
     largest = batch_size * max(a * b for a, b in pairwise(layer_sizes))
-    return max(1, min(system.processors(), largest // WORTH_A_PROCESS, batch_size // MIN_ROWS))
+    shared = max(layer_sizes[1:-1]) if by_neurons(layer_sizes, batch_size) else batch_size
+    return max(1, min(system.processors(), largest // WORTH_A_PROCESS, shared // MIN_ROWS))
 
 
-class _Rows(NamedTuple):
-    """Which rows of a batch a worker takes, and where it leaves its results."""
+def by_neurons(layer_sizes: Sequence[int], batch_size: int) -> bool:
+    """Return whether a step's neurons are better shared than the rows of its batch.
 
-    rows: slice
-    cache: ForwardCache
-    gradients: Gradients
-
-
-class ParallelStep:
-    """Takes steps together with the other processes of a pool, each in memory of its own.
-
-    `batch_sizes` are all that will come. `keep` is dropout's, for each hidden layer. `average`, if there is one,
-    follows the network's parameters. `gradient`, `average` and the network's parameters must lie in shared memory, and
-    so must batches that another process has made.
+    By rows, gradients travel between the caches: a number for each parameter. By neuron, activations do: one for each
+    neuron and example. Processes meet more often then, which large layers make up for.
     """
+    return len(layer_sizes) > 2 and parameter_count(tuple(layer_sizes)) >= BY_NEURONS * batch_size
 
-    def __init__(
-        self,
-        network: Network,
-        optimizer: Optimizer,
-        gradient: Array,
-        batch_sizes: Sequence[int],
-        pool: ProcessPool,
-        *,
-        keep: Sequence[float] = (),
-        average: Array | None = None,
-        decay: float = 0.0,
-    ) -> None:
-        self._network, self._optimizer, self._pool = network, optimizer, pool
-        self._rate = shared_zeros(1, float)
-        others = [shared_zeros(gradient.shape, gradient.dtype) for _ in range(1, pool.size)]
-        self._rows: list[dict[int, _Rows]] = [{} for _ in range(pool.size)]
-        for worker, flat in enumerate((gradient, *others)):
-            for size in batch_sizes:
-                rows = partition(slice(0, size), worker, pool.size)
-                n = rows.stop - rows.start
-                cache = network.forward_cache(n)
-                cache.keep = keep
-                self._rows[worker][size] = _Rows(rows, cache, network.gradients(n, flat, size))
-        shares = [partition(slice(0, gradient.size), worker, pool.size) for worker in range(pool.size)]
-        self._blocks = [optimizer.blocks(share, others) for share in shares]
-        self._averages = (
-            None
-            if average is None
-            else [ParameterAverage(network.parameters[share], average[share], decay) for share in shares]
-        )
 
-    @ignore_fp_errors
-    def run(self, worker: int, batch: Batch, learning_rate: float = 0.0) -> None:
-        """Do a worker's part of one step. The learning rate is worker 0's to say."""
-        network, optimizer = self._network, self._optimizer
-        rows, cache, gradients = self._rows[worker][len(batch)]
-        own = batch.rows(rows)
-        cache.masks = own.masks
-        network.forward(own.inputs, cache)
-        own.logits[...] = cache.logits
-        network.backward(cache, own.targets, gradients, own.weights)
-        if worker == 0:
-            self._rate[0] = learning_rate
-        self._pool.barrier(worker)  # all gradients are known, and the learning rate
-        optimizer.steps += 1  # every process counts for itself
-        optimizer.apply(self._blocks[worker], optimizer.step_constants(optimizer.steps, float(self._rate[0])))
-        if self._averages:
-            self._averages[worker].update(optimizer.steps)
-        self._pool.barrier(worker)  # all parameters have moved
+def parallel_step(
+    network: Network, optimizer: Optimizer, batch_sizes: Sequence[int], pool: ProcessPool, **settings: Any
+) -> StepByRows | StepByNeurons:
+    """Return what takes steps with the processes of a pool, in the way that suits the network; see `StepByRows`."""
+    share = StepByNeurons if by_neurons(network.layer_sizes, max(batch_sizes)) else StepByRows
+    return share(network, optimizer, batch_sizes, pool, **settings)
 
 
 class ParallelTrainer:
@@ -125,17 +75,17 @@ class ParallelTrainer:
         self.steps = -(-len(train) // self.batch_size)  # an epoch
         self._pool = ProcessPool(workers)
         self.metrics = MetricsAccumulator(network, self._pool.size)
-        self._loader = DataLoader(train, config, self.batch_size, self._pool.size, self._pool.barrier)
-        self._step = ParallelStep(
+        self._step = parallel_step(
             network,
             state.optimizer,
-            state.gradient,
             [size for size in (self.batch_size, len(train) % self.batch_size) if size],
             self._pool,
             keep=[1 - share for share in config.dropout_shares],
             average=state.average.parameters if state.average else None,
             decay=config.weight_averaging,
         )
+        by_rows = isinstance(self._step, StepByRows)
+        self._loader = DataLoader(train, config, self.batch_size, self._pool.size, self._pool.barrier, by_rows=by_rows)
 
     def __enter__(self) -> "ParallelTrainer":
         self._pool.start(self._help)

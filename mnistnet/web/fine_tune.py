@@ -15,7 +15,7 @@ from mnistnet.explain.example_gradient import Labels, as_inputs, backpropagate, 
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.nn.network import Network
 from mnistnet.nn.optimizers import Sgd
-from mnistnet.util.arrays import Array
+from mnistnet.util.arrays import Array, ignore_fp_errors
 
 BATCH = 100  # examples of the training set that a step may average over
 
@@ -35,6 +35,7 @@ def at_random(train: Examples, random: np.random.Generator, times: int) -> Itera
         yield as_inputs(batch.images), batch.labels
 
 
+@ignore_fp_errors
 def learn(network: Network, batches: Iterator[Batch], rate: float) -> None:
     """Take one step of plain gradient descent for each batch. Raises DivergedError, and then keeps the old weights."""
     before, gradient = network.parameters.copy(), np.zeros_like(network.parameters)

@@ -209,7 +209,7 @@ class LiveTraining:
             inputs = np.empty((rows, network.layer_sizes[0]), np.float32)
             gradients = network.gradients(rows, self.state.gradient, of)
             self._buffers[rows] = inputs, network.forward_cache(rows), gradients
-        self._buffers[rows][2].scale = 1 / of
+        self._buffers[rows][2].scale[...] = 1 / of
         return self._buffers[rows]
 
     def _diverged(self) -> None:

@@ -16,7 +16,7 @@ from mnistnet.explain.explanation import explain
 from mnistnet.explain.labels import Subject
 from mnistnet.explain.report import backward_steps, last_steps
 from mnistnet.inference.classifier import Classifier
-from mnistnet.util.arrays import Array
+from mnistnet.util.arrays import Array, ignore_fp_errors
 
 MAX_NEURONS = 16  # neurons of a layer that are shown, as many as the video's layers have
 PIXELS = 8  # lines from the pixels to a neuron, the strongest
@@ -26,6 +26,7 @@ AVERAGED = 2000  # training images in an average on the page
 Indices = npt.NDArray[np.intp]
 
 
+@ignore_fp_errors
 def think(classifier: Classifier, pixels: npt.NDArray[np.uint8]) -> dict[str, Any]:
     """Return the forward pass of an image of shape (pixels,). Raises DivergedError.
 
