@@ -65,6 +65,7 @@ class ProcessPool:
         self._work: Work = lambda part: None
         self._workers: list[tuple[int, int]] = []  # process number, and what is readable once it has ended
         self._events: list[int] = []
+        self._others: list[list[int]] = []  # for each process, the events of all but itself
         self._ends: list[int] = []  # of a pipe that closes for the others when this process ends
         self._waiting: select.poll | None = None
         self._numbers = shared_zeros(1 + MAX_ARGUMENTS, float)
@@ -93,6 +94,7 @@ class ProcessPool:
             return
         try:
             self._events = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_SEMAPHORE) for _ in range(self.size)]
+            self._others = [[e for e in self._events if e != own] for own in self._events]
             self._ends = list(os.pipe())
             for part in range(1, self.size):
                 self._fork(part)
@@ -122,9 +124,8 @@ class ProcessPool:
         """Return when all parts have called this as often as `part` has. Raises WorkerError where one never will."""
         if self.size == 1:
             return
-        for other, event in enumerate(self._events):
-            if other != part:
-                os.eventfd_write(event, 1)
+        for event in self._others[part]:
+            os.eventfd_write(event, 1)
         # Each process takes one count from every other at a barrier. One that is early for the next barrier adds a
         # second, which may be taken in place of another's; but it could only leave this one when all had come.
         for _ in range(self.size - 1):

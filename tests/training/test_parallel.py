@@ -108,15 +108,16 @@ ALL_AT_ONCE = (
 )
 
 
+@pytest.mark.parametrize("augment", ["null", "default"])
 @pytest.mark.parametrize("neurons", [False, True], ids=["rows", "neurons"])
 def test_a_training_shared_in_either_way_is_the_serial_one(
-    mnist_train: Examples, neurons: bool, monkeypatch: pytest.MonkeyPatch
+    mnist_train: Examples, neurons: bool, augment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parallel, "by_neurons", lambda *_: neurons)
     few = some(mnist_train, 210)  # the last batch has 18 images
 
     def train(threads: int) -> State:
-        config = configs.load(None, [*ALL_AT_ONCE, "validation=0", f"threads={threads}"])
+        config = configs.load(None, [*ALL_AT_ONCE, f"augment={augment}", "validation=0", f"threads={threads}"])
         network = Network(config.layer_sizes, config.activation, config.loss, np.float64)
         network.initialise(generator(0, Use.INIT))
         state = attach_optimizer(config, network)
