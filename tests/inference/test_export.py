@@ -62,9 +62,9 @@ def test_the_metadata_tells_config_labels_and_accuracy() -> None:
     model = onnx.load_model_from_string(export.as_onnx(saved))
     facts = {entry.key: entry.value for entry in model.metadata_props}
     assert float(facts["accuracy"]) == saved.best["validation_accuracy"]
-    assert facts["accuracy_of"] == "5000 validation images"
+    assert facts["accuracy_of"] == "2000 validation images"
     assert json.loads(facts["labels"]) == list("0123456789")
-    assert json.loads(facts["config"])["layer_sizes"] == [784, 512, 128, 10]
+    assert json.loads(facts["config"])["layer_sizes"] == [784, 1024, 1024, 10]
     assert float(facts["temperature"]) == saved.temperature
 
 
