@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +11,7 @@ from mnistnet.cli.terminal import echo, echo_json
 from mnistnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
+    from mnistnet.cli.options import Bar
     from mnistnet.config.schema import Config
 
 
@@ -94,7 +93,7 @@ class StageBar:
 
     def __init__(self) -> None:
         self._stage = ""
-        self._bar: tqdm[Any] | None = None
+        self._bar: Bar | None = None
 
     def update(self, stage: str, share: float) -> None:
         """Show how much of a stage is done, from 0 to 1."""

@@ -108,7 +108,7 @@ class DownloadBar:
 
     def __init__(self) -> None:
         self._name, self._received = "", 0
-        self._bar: tqdm[Any] | None = None
+        self._bar: Bar | None = None
 
     def __call__(self, name: str, received: int, size: int) -> None:
         """Show how far the file has come."""
@@ -137,7 +137,7 @@ class ReadingBar:
 
     def __init__(self) -> None:
         self._what = ""
-        self._bar: tqdm[Any] | None = None
+        self._bar: Bar | None = None
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show that this is done with so many of all pictures."""
@@ -152,12 +152,33 @@ class ReadingBar:
             self._bar.close()
 
 
-def bar(total: int, what: str, unit: str) -> "tqdm[Any]":
+class HiddenBar:
+    """Counts like a bar, where nobody would see one: importing tqdm takes longer than evaluating a network."""
+
+    def __init__(self) -> None:
+        self.n: float = 0
+
+    def update(self, more: float) -> None:
+        """Count so many more."""
+        self.n += more
+
+    def close(self) -> None:
+        """Do nothing, for nothing is drawn."""
+
+    clear = close
+
+
+if TYPE_CHECKING:
+    Bar = tqdm[Any] | HiddenBar
+
+
+def bar(total: int, what: str, unit: str) -> "Bar":
     """Return a progress bar on stderr that appears only on a terminal and only if there is time to read it."""
+    if not sys.stderr.isatty():
+        return HiddenBar()
     from tqdm import tqdm
 
-    quiet = not sys.stderr.isatty()
-    return tqdm(total=total, desc=printable(what), unit=unit, unit_scale=True, leave=False, disable=quiet, delay=0.3)
+    return tqdm(total=total, desc=printable(what), unit=unit, unit_scale=True, leave=False, delay=0.3)
 
 
 def find_checkpoint(word: str | None, default: str | None = None) -> Path:

@@ -13,6 +13,7 @@ from mnistnet.cli import TerminatedError
 from mnistnet.cli.options import PATH, bar, data_options, json_option, open_store
 from mnistnet.cli.terminal import command_line, echo, echo_json
 from mnistnet.util.number_format import per_cent
+from mnistnet.util.printable import without_password
 
 if TYPE_CHECKING:
     from mnistnet.experiments.sweep.journal import Entry
@@ -237,8 +238,6 @@ def _raise_failures(session: "Session") -> None:
 
 def _resume_command(context: click.Context) -> str:
     """Return the command that resumes this sweep with its own options; a mirror's password is left out."""
-    from mnistnet.data.download import without_password
-
     words = []
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")

@@ -11,11 +11,11 @@ from mnistnet.cli.options import PATH, bar, data_options, find_checkpoint, json_
 from mnistnet.cli.terminal import command_line, echo, echo_json
 from mnistnet.errors import UsageError
 from mnistnet.util.number_format import per_cent
+from mnistnet.util.printable import without_password
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from mnistnet.checkpoint.checkpoint import Checkpoint
+    from mnistnet.cli.options import Bar
     from mnistnet.config.schema import Config
     from mnistnet.training.loop import EpochResult
     from mnistnet.training.run import Run, Summary
@@ -138,7 +138,7 @@ class EpochBar:
 
     def __init__(self, run: "Run") -> None:
         self._run = run
-        self._bar: tqdm[Any] | None = None
+        self._bar: Bar | None = None
 
     def update(self, images: int) -> None:
         """Advance by a number of images."""
@@ -246,8 +246,6 @@ def _resume_command(
     flags: list[str],
 ) -> str:
     """Return the command that resumes this training with its own options; a mirror's password is left out."""
-    from mnistnet.data.download import without_password
-
     words = ["train"]
     for option, value in (("--config", config_path), ("--out", out), ("--data-dir", data_dir)):
         words += [option, str(value)] if value else []

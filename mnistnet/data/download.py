@@ -5,7 +5,6 @@ a reason to ask the next one. Plain http is as good as https here, because the h
 """
 
 import hashlib
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ import urllib3
 from mnistnet import __version__
 from mnistnet.data.registry import RemoteFile
 from mnistnet.errors import DownloadError
-from mnistnet.util.printable import printable
+from mnistnet.util.printable import printable, without_password
 
 CONNECT_TIMEOUT = 10.0  # seconds until a mirror must have answered
 READ_TIMEOUT = 30.0  # seconds of silence
@@ -46,11 +45,6 @@ def fetch(file: RemoteFile, mirrors: Sequence[str], on_progress: Progress | None
         except _MirrorError as error:
             failures.append(without_password(f"{url}: {error}"))
     raise DownloadError(f"no mirror could give {file.name}: {'; '.join(failures)}")
-
-
-def without_password(text: str) -> str:
-    """Return a text without the names and passwords of the addresses in it."""
-    return re.sub(r"[^/?#\s]*@", "***@", text)
 
 
 def _check_address(url: str) -> None:

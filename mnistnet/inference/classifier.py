@@ -6,7 +6,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,9 @@ from mnistnet.inference.calibration import fit_temperature, probabilities
 from mnistnet.inference.evaluate import Evaluation, confusion, forward
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
-from mnistnet.vision.preprocess import DIGITS, reading_for
-from mnistnet.vision.reading import Reading
+
+if TYPE_CHECKING:
+    from mnistnet.vision.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Classifier:
     @property
     def reads_digits(self) -> bool:
         """Whether it finds digits in a picture, several if asked, and does not take a picture whole."""
-        return self.read_as.pictures == DIGITS
+        return self.read_as.pictures == "digits"
 
     @property
     def calibrated(self) -> bool:
@@ -90,14 +91,16 @@ class Classifier:
         threshold = ood.fit_threshold(self.network, validation.images, self.shape)
         return replace(self, temperature=temperature, threshold=threshold)
 
-    def prepare(self, content: bytes, name: str, *, page: bool = False) -> Reading:
+    def prepare(self, content: bytes, name: str, *, page: bool = False) -> "Reading":
         """Return what the network sees in the bytes of a picture: one image, or with `page` all digits, row by row.
 
         Raises ImageError, which calls the picture `name`.
         """
+        from mnistnet.vision.preprocess import reading_for  # takes longer to import than to evaluate a network
+
         return reading_for(self.read_as.pictures, self.shape, content, name, self.margin, page=page)
 
-    def answers(self, reading: Reading) -> list[Prediction]:
+    def answers(self, reading: "Reading") -> list[Prediction]:
         """Return what it says of each image of a picture, unsure too where the picture is. Raises DivergedError."""
         found = self.predictions(reading.pixels)
         return [replace(each, unsure=True) for each in found] if reading.doubtful else found

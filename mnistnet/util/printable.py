@@ -20,3 +20,8 @@ def printable_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(part if STYLE.fullmatch(part) else printable(part) for part in STYLE.split(text))
+
+
+def without_password(text: str) -> str:
+    """Return a text without the names and passwords of the addresses in it."""
+    return re.sub(r"[^/?#\s]*@", "***@", text)

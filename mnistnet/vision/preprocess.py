@@ -13,8 +13,6 @@ from mnistnet.vision.morphology import as_bytes
 from mnistnet.vision.reading import Reading, reading, undecided
 from mnistnet.vision.segmentation import Judge
 
-DIGITS = "digits"
-
 
 def reading_for(
     pictures: str, shape: tuple[int, int], content: bytes, name: str, judge: Judge = undecided, *, page: bool = False
@@ -23,7 +21,7 @@ def reading_for(
 
     Raises ImageError, which calls the file `name`.
     """
-    if pictures == DIGITS:
+    if pictures == "digits":
         return reading(content, name, judge, page=page)
     grey = read_grey(content, name)
     bright = light_on_dark(grey)

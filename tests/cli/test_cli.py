@@ -231,13 +231,24 @@ def test_without_a_command_the_help_is_shown_line_by_line(group: str) -> None:
     assert result.stderr == run(*group.split(), "--help").stdout
 
 
-def test_help_and_version_import_nothing_heavy() -> None:
+def modules_after(*words: str) -> set[str]:
+    """Return the modules that a command line has imported when it ends."""
     code = "import sys\nfrom mnistnet.__main__ import main\ntry: main()\nfinally: print(*sorted(sys.modules), sep=',')"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split(","))
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
     for option in ("--help", "--version"):
-        done = subprocess.run([sys.executable, "-c", code, option], capture_output=True, text=True, check=True)
-        modules = set(done.stdout.splitlines()[-1].split(","))
+        modules = modules_after(option)
         assert "click" in modules
         assert not modules & {"numpy", "yaml", "msgspec", "PIL", "requests", "tqdm"}
+
+
+def test_a_training_imports_nothing_that_only_downloads_pictures_or_bars_need(mnist_dir: Path) -> None:
+    modules = modules_after("train", "--set", "epochs=1", "--set", "train_images=200", "--data-dir", str(mnist_dir))
+    assert "mnistnet.training.run" in modules
+    assert not modules & {"PIL", "requests", "urllib3", "tqdm", "mnistnet.vision"}
 
 
 def test_version_names_the_program() -> None:
