@@ -8,7 +8,10 @@ Proof: after 20 steps in float64 a peer's weights agree with ours to 1e-9 relati
 float32 the costs agree within 1 %. Timing: each peer lives in a process of its own, one of which works at a time, and
 their epochs alternate, so that a slow moment of the machine meets all. An epoch during which other programs were at
 work is repeated. The first epoch, in which a peer may compile, is counted apart. `ratio` is the peer's median over
-ours in the same run.
+ours in the same run. Peers with enough epochs have also done a whole training: their first TRAINING epochs, compiling
+included.
+
+The file keeps what was measured on other machines.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.machine import about
+from benchmarks.machine import about, sentence, title
 from benchmarks.peers import PEERS, missing_module, why_not
 from benchmarks.quiet import CALM, wait_for_calm
 from benchmarks.workers import Epoch, Worker, alone, weights_after
@@ -34,7 +37,8 @@ from mnistnet.util.system import processors
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 OURS = "mnistnet"
-EPOCHS = {"video": 15, "video-10": 9, "classic": 9, "wide": 5, "deep": 5}
+EPOCHS = {"video": 15, "video-10": 9, "classic": 11, "wide": 11, "deep": 5}
+TRAINING = 12  # epochs of a whole training, the first included
 TEXTBOOK_EPOCHS = 2  # it takes as long as all others together
 STEPS = 20
 WEIGHTS_AGREE, COSTS_AGREE = 1e-9, 0.01
@@ -67,6 +71,11 @@ class Measured:
         """Return the median of the epochs that count, in seconds."""
         return median(epoch.seconds for epoch in self.counted)
 
+    @property
+    def training(self) -> float | None:
+        """Return the seconds of the first TRAINING epochs, None where there were fewer."""
+        return sum(epoch.seconds for epoch in self.epochs[:TRAINING]) if len(self.epochs) >= TRAINING else None
+
 
 @click.command()
 @click.option("--workloads", default=",".join(WORKLOADS), help="Names, with commas between them; by default all.")
@@ -76,13 +85,14 @@ class Measured:
 @click.option("--patience", default=30.0, help="Seconds to wait before an epoch while other programs compute.")
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, help="File to write.")
 def main(workloads: str, peers: str, epochs: int | None, images: int, patience: float, results: Path) -> None:
-    """Measure, and replace what was measured before by the same code on the same machine."""
+    """Measure, and replace what was measured before on the same machine."""
     chosen = [OURS, *(peer for peer in _names(peers, PEERS) if peer != OURS)]
     names = _names(workloads, WORKLOADS)
     for peer in chosen:
         if module := missing_module(peer):
             raise click.ClickException(f"{peer} needs {module}, which is not installed: pip install -e '.[bench]'")
     found, environment = True, about(images)
+    click.echo(sentence(environment), err=True)
     for name in names:
         workload = WORKLOADS[name]
         absent = [Row(workload=name, peer=p, why=why) for p in chosen if (why := why_not(p, workload))]
@@ -136,6 +146,13 @@ def difference(ours: list[Array], theirs: list[Array]) -> float:
 def _row(workload: Workload, peer: str, theirs: Measured, ours: Measured, images: int, difference: float) -> Row:
     times, middle, first = [epoch.seconds for epoch in theirs.counted], theirs.median, theirs.epochs[0]
     same_cost = abs(first.cost / ours.epochs[0].cost - 1) <= COSTS_AGREE
+    whole = {}
+    if theirs.training and ours.training:
+        whole = {
+            "training_s": round(theirs.training, 3),
+            "training_ratio": round(theirs.training / ours.training, 3),
+            "training_disturbed": sum(epoch.others > CALM for epoch in theirs.epochs[:TRAINING]),
+        }
     return {
         "workload": workload.name,
         "peer": peer,
@@ -146,6 +163,7 @@ def _row(workload: Workload, peer: str, theirs: Measured, ours: Measured, images
         "disturbed": sum(epoch.others > CALM for epoch in theirs.counted),
         "ratio": round(middle / ours.median, 3),
         "first_epoch_s": round(first.seconds, 4),
+        **whole,
         "samples_per_s": round(images / middle),
         "gflops": round(workload.operations * images / middle / 1e9, 2),
         "peak_mb": round(theirs.epochs[1].peak_mb),
@@ -156,9 +174,13 @@ def _row(workload: Workload, peer: str, theirs: Measured, ours: Measured, images
 
 
 def merged(old: dict[str, Any], environment: Row, rows: list[Row], absent: list[Row]) -> dict[str, Any]:
-    """Return the results with these rows, and of the old ones those that stay comparable, in the order of WORKLOADS."""
+    """Return the results with these rows, this machine's first.
+
+    Other machines' rows stay as they are; of this one's, those that are comparable, in the order of WORKLOADS.
+    """
     new = {(row["workload"], row["peer"]) for row in [*rows, *absent]}
-    kept = old if old.get("about") == environment else {}
+    machines = old.get("machines", [])
+    kept: dict[str, Any] = next((machine for machine in machines if machine["about"] == environment), {})
     together = {
         "rows": [*(r for r in kept.get("rows", []) if (r["workload"], r["peer"]) not in new), *rows],
         "absent": [*(r for r in kept.get("absent", []) if (r["workload"], r["peer"]) not in new), *absent],
@@ -166,7 +188,8 @@ def merged(old: dict[str, Any], environment: Row, rows: list[Row], absent: list[
     workloads, peers = list(WORKLOADS), list(PEERS)
     for found in together.values():
         found.sort(key=lambda row: (workloads.index(row["workload"]), peers.index(row["peer"])))
-    return {"about": environment, **together}
+    others = [machine for machine in machines if title(machine["about"]) != title(environment)]
+    return {"machines": [{"about": environment, **together}, *others]}
 
 
 def _write(path: Path, environment: Row, rows: list[Row], absent: list[Row]) -> None:

@@ -5,11 +5,15 @@ turn grey, the patterns of the bars and the marks and strokes of the lines tell 
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+
+from benchmarks.machine import title
+from benchmarks.workloads import WORKLOADS
 
 BARS = {
     "pytorch": ("#0072B2", ""),
@@ -36,31 +40,32 @@ matplotlib.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.r
 
 
 def draw_ratios(results: dict[str, Any], path: Path) -> None:
-    """Draw each peer's time as a multiple of ours, a bar each, by workload."""
-    workloads = list(dict.fromkeys(row["workload"] for row in results["rows"]))
-    figure = Figure(figsize=(7.5, 7), layout="constrained")
-    axes = figure.subplots()
-    place, ticks = 0.0, []
-    for workload in workloads:
-        rows = [row for row in results["rows"] if row["workload"] == workload and row["peer"] in BARS]
-        ticks.append(place + (len(rows) - 1) / 2)
-        for row in rows:
-            colour, hatch = BARS[row["peer"]]
-            axes.barh(
-                place, row["ratio"] - 1, 0.85, left=1, color=colour, hatch=hatch, edgecolor="black", linewidth=0.6
-            )
-            text = f" {row['ratio']:.2f}" if row["valid"] else f" {row['ratio']:.2f} (not valid)"
-            axes.text(max(row["ratio"], 1), place, text, va="center")
-            place += 1
-        place += 0.8
-    axes.axvline(1, color="black", linewidth=1.2)
-    axes.set_xscale("log")
-    axes.margins(x=0.08)
-    axes.set_yticks(ticks, workloads)
-    axes.tick_params("y", length=0)
-    axes.invert_yaxis()
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("time of an epoch, mnistnet = 1: to the right of the line mnistnet is faster")
+    """Draw each peer's time as a multiple of ours, a bar each, by workload; the machines side by side."""
+    machines = results["machines"]
+    figure = Figure(figsize=(4 * len(machines), 7), layout="constrained")
+    ratios = [
+        {(row["workload"], row["peer"]): row for row in machine["rows"] if row["peer"] in BARS} for machine in machines
+    ]
+    bars = [(workload, peer) for workload in WORKLOADS for peer in BARS if any((workload, peer) in x for x in ratios)]
+    # A bar's place is the same on all machines; between two workloads there is a gap.
+    places = {bar: i + 0.8 * list(WORKLOADS).index(bar[0]) for i, bar in enumerate(bars)}
+    ticks = [mean(place for (name, _), place in places.items() if name == workload) for workload in WORKLOADS]
+    panels = figure.subplots(1, len(machines), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, machine, rows in zip(panels, machines, ratios, strict=True):
+        for (workload, peer), row in rows.items():
+            (colour, hatch), ratio, place = BARS[peer], row["ratio"], places[workload, peer]
+            axes.barh(place, ratio - 1, 0.85, left=1, color=colour, hatch=hatch, edgecolor="black", linewidth=0.6)
+            text = f" {ratio:.2f}" if row["valid"] else f" {ratio:.2f} (not valid)"
+            axes.text(max(ratio, 1), place, text, va="center")
+        axes.axvline(1, color="black", linewidth=1.2)
+        axes.set_xscale("log")
+        axes.margins(x=0.12)
+        axes.set_yticks(ticks, list(WORKLOADS))
+        axes.tick_params("y", length=0)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_title(title(machine["about"]))
+    panels[0].invert_yaxis()
+    figure.supxlabel("time of an epoch, mnistnet = 1: to the right of the line mnistnet is faster", size="medium")
     handles = [Patch(facecolor=c, hatch=h, edgecolor="black", label=peer) for peer, (c, h) in BARS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(BARS), frameon=False)
     _save(figure, path)

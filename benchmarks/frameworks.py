@@ -78,6 +78,18 @@ class Torch:
         return [tensor.detach().numpy().copy() for tensor in tensors]
 
 
+class TorchFlushed(Torch):
+    """PyTorch with subnormal numbers taken for zero, which its processors are many times slower with."""
+
+    name = "pytorch flushed"
+
+    def __init__(self, *settings: Any) -> None:
+        import torch
+
+        torch.set_flush_denormal(True)  # before it starts its threads, which take this over
+        super().__init__(*settings)
+
+
 class TorchCompiled(Torch):
     """PyTorch with forward, cost and backward under torch.compile; the optimizer's step stays eager and fused."""
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import convert
 
-from benchmarks import gates, report
-from benchmarks.machine import ROOT
+from benchmarks import bench, gates, report
+from benchmarks.machine import ROOT, title
 from benchmarks.scaling import OURS, THEIRS, Curve
 from benchmarks.workloads import WORKLOADS
 from mnistnet.config import loader as configs
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Rewrite this page, and that of the gates, which shows some of the same figures."""
-    found, results, curves = (report.read(path) for path in (gates.RESULTS, report.RESULTS, report.CURVES))
+    found, results, curves = (report.read(path) for path in (gates.RESULTS, bench.RESULTS, report.CURVES))
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), found, results, curves), encoding="utf-8")
     gates.PAGE.write_text(gates.page(gates.PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
 
@@ -45,7 +45,7 @@ def networks(found: Row) -> str:
     """Return the table of the networks whose promise was measured, and under which conditions."""
     lines = [_cells(row) for row in found["rows"]]
     parts = [report.table(["config", "network", "epochs", "test accuracy", "n", "time"], lines)]
-    machines = dict.fromkeys(_machine(row["about"]) for row in found["rows"])
+    machines = dict.fromkeys(title(row["about"]) for row in found["rows"])
     disturbed = any("\\*" in cell for line in lines for cell in line)
     star = "; \\* while other programs were at work, on a quiet machine it is less" if disturbed else ""
     parts.append(
@@ -59,24 +59,36 @@ def networks(found: Row) -> str:
 
 
 def speed(results: Row, curves: Row) -> str:
-    """Return how long an epoch takes in PyTorch and in JAX for each of ours, and who wins where."""
-    ratios = {(row["workload"], row["peer"]): row["ratio"] for row in results["rows"] if row["valid"]}
-    names = [name for name in WORKLOADS if any((name, peer) in ratios for peer in PEERS)]
+    """Return how long an epoch takes in PyTorch and in JAX for each of ours, and who wins where, machine by machine."""
+    ratios = {
+        (title(machine["about"]), row["workload"], row["peer"]): row["ratio"]
+        for machine in results["machines"]
+        for row in machine["rows"]
+        if row["valid"] and row["peer"] in PEERS
+    }
+    abouts = {title(machine["about"]): machine["about"] for machine in results["machines"]}
+    heads = [f"{name}, commit {about['commit']}" for name, about in abouts.items()]
     lines = []
-    for name in names:
+    for name in [name for name in WORKLOADS if any(name == place[1] for place in ratios)]:
         workload = WORKLOADS[name]
-        shown = [f"{ratios[name, peer]:.2f}" if (name, peer) in ratios else "–" for peer in PEERS]
-        lines.append([described(workload.config("auto")), f"{workload.batch_size}", *shown])
-    verdicts = [
-        _verdict(title, [ratios[name, peer] for name in names if (name, peer) in ratios])
-        for peer, title in PEERS.items()
-    ]
+        found = [[ratios.get((machine, name, peer)) for peer in PEERS] for machine in abouts]
+        cells = [" / ".join("–" if ratio is None else f"{ratio:.2f}" for ratio in pair) for pair in found]
+        lines.append([described(workload.config("auto")), f"{workload.batch_size}", *cells])
+    verdicts = []
+    for machine in abouts:
+        won = {
+            name: [ratio for (where, _, who), ratio in ratios.items() if (where, who) == (machine, peer)]
+            for peer, name in PEERS.items()
+        }
+        words = "; ".join(_verdict(name, found) for name, found in won.items())
+        verdicts.append(f"{machine}: {words}.")
     return "\n\n".join(
         [
-            "Time for an epoch of the same work relative to mnistnet's (above 1: mnistnet is faster), on "
-            f"{_machine(results['about'])}:",
-            report.table(["network", "batch", *PEERS.values()], lines),
-            " ".join([*verdicts, _widths(Curve(curves, "width"))]),
+            f"Time for an epoch of the same work in {' / '.join(PEERS.values())}, relative to mnistnet's (above 1: "
+            "mnistnet is faster):",
+            report.table(["network", "batch", *heads], lines),
+            "<br>\n".join([*verdicts, _widths(Curve(curves, "width"), title(curves["about"]))]),
+            *(machine["source"] for machine in results["machines"] if "source" in machine),
         ]
     )
 
@@ -110,11 +122,7 @@ def _cells(row: Row) -> list[str]:
     return [f"`{found.config}`", described(config), f"{config.epochs}", found.accuracy, runs, time]
 
 
-def _machine(about: Row) -> str:
-    return f"{about['cores']} cores ({about['machine']})"
-
-
-def _verdict(title: str, ratios: list[float]) -> str:
+def _verdict(name: str, ratios: list[float]) -> str:
     """Count where a peer is slower and where it is faster, apart from differences that say nothing."""
     kinds = {
         "slower": sum(ratio > 1 + EQUAL for ratio in ratios),
@@ -123,18 +131,18 @@ def _verdict(title: str, ratios: list[float]) -> str:
     }
     found = {kind: count for kind, count in kinds.items() if count}
     if not found:
-        return f"{title} was not measured."
+        return f"{name} was not measured"
     if len(found) == 1:
-        return f"{title} is {next(iter(found))} in all {len(ratios)}."
-    return f"Of these {len(ratios)}, {title} is {', '.join(f'{kind} in {count}' for kind, count in found.items())}."
+        return f"{name} is {next(iter(found))} in all {len(ratios)}"
+    return f"{name} is {', '.join(f'{kind} in {count}' for kind, count in found.items())} of {len(ratios)}"
 
 
-def _widths(width: Curve) -> str:
+def _widths(width: Curve, machine: str) -> str:
     """Say at which widths of one hidden layer PyTorch takes less time, however little."""
     times = {value: (width.get(OURS, value), width.get(THEIRS, value)) for value in width.values}
     lost = [f"{value:,} ({1 - b / a:.0%} less time)".replace("%", " %") for value, (a, b) in times.items() if b < a]
     where = f"PyTorch is faster at {', '.join(lost)}" if lost else "mnistnet is faster at each of those measured"
-    return f"Of hidden layers of {width.values[0]} to {width.values[-1]:,} neurons, {where}."
+    return f"{machine}: of hidden layers of {width.values[0]} to {width.values[-1]:,} neurons, {where}."
 
 
 if __name__ == "__main__":

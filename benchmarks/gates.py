@@ -24,7 +24,7 @@ from typing import Any
 import click
 from msgspec import convert
 
-from benchmarks.machine import ROOT, about
+from benchmarks.machine import ROOT, about, title
 from benchmarks.pairs import Ended, in_turn, run
 from benchmarks.quiet import wait_for_calm
 from benchmarks.report import read, replace_between, table
@@ -199,7 +199,7 @@ def _about() -> Row:
 def _machine(about: Row) -> str:
     torch = f", PyTorch {about['torch']}" if about["torch"] else ""
     return (
-        f"{about['machine']}, {about['cores']} cores, {about['system']}; Python {about['python']}, "
+        f"{title(about)}, {about['system']}; Python {about['python']}, "
         f"NumPy {about['numpy']} with {about['blas']}{torch}; commit {about['commit']}."
     )
 

@@ -15,6 +15,7 @@ from mnistnet.training.state import blas_description
 from mnistnet.util.system import processors
 
 ROOT = Path(__file__).resolve().parent.parent
+CPUINFO = Path("/proc/cpuinfo")
 PACKAGES = ("numpy", "torch", "jax", "jaxlib", "scikit-learn", "scipy")
 
 
@@ -22,7 +23,7 @@ def about(images: int) -> dict[str, Any]:
     """Return all that must be the same for two runs to be one comparison."""
     return {
         "commit": _commit(),
-        "machine": _processor(),
+        "machine": processor(CPUINFO.read_text(encoding="utf-8") if CPUINFO.exists() else ""),
         "cores": processors(),
         "caches": _caches(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
@@ -36,12 +37,17 @@ def about(images: int) -> dict[str, Any]:
     }
 
 
+def title(about: dict[str, Any]) -> str:
+    """Return what a kind of machine is called: runs on machines of the same title replace each other."""
+    return f"{about['machine']}, {about['cores']} cores"
+
+
 def sentence(about: dict[str, Any]) -> str:
     """Return it as a sentence."""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items() if version)
     caches = ", ".join(f"{level} {size}" for level, size in about["caches"].items())
     return (
-        f"{about['machine']}, {about['cores']} cores (caches of {caches}), {about['memory_gb']:.0f} GB of memory, "
+        f"{title(about)} (caches of {caches}), {about['memory_gb']:.0f} GB of memory, "
         f"{about['system']}; Python {about['python']}, {versions}; NumPy with {about['blas']}; "
         f"{about['threads']} threads each, {about['images']:,} images, seed {about['seed']}, commit {about['commit']}."
     )
@@ -65,11 +71,16 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+def processor(info: str) -> str:
+    """Return the processor's name in the text of /proc/cpuinfo, with its family and model where no number tells them.
+
+    Rented machines often say no more than "AMD EPYC", which several generations are called.
+    """
+    found = dict(reversed([[word.strip() for word in line.split(":", 1)] for line in info.splitlines() if ":" in line]))
+    name = found.get("model name", platform.processor())
+    if "cpu family" not in found or any(letter.isdigit() for letter in name):
+        return name
+    return f"{name} (family {found['cpu family']}, model {found['model']})"
 
 
 def _caches() -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from benchmarks.frameworks import Bytes, Jax, Torch, TorchCompiled
+from benchmarks.frameworks import Bytes, Jax, Torch, TorchCompiled, TorchFlushed
 from benchmarks.workloads import Indices, Workload, parameters_of
 from mnistnet.data.datasets import Examples
 from mnistnet.nn.optimizers import OPTIMIZERS
@@ -216,12 +216,16 @@ class ScikitLearn:
 
 
 PEERS: dict[str, Callable[..., Peer]] = {
-    peer.name: peer for peer in (Mnistnet, Torch, TorchCompiled, Jax, ScikitLearn, Textbook)
+    peer.name: peer for peer in (Mnistnet, Torch, TorchFlushed, TorchCompiled, Jax, ScikitLearn, Textbook)
 }
 PROVEN: dict[str, Callable[..., Peer]] = {**PEERS, "mnistnet": MnistnetSteps}
 """What takes the steps that the proof compares."""
 
-MODULES = {"pytorch": "torch", "pytorch compiled": "torch", "jax": "jax", "scikit-learn": "sklearn"}
+MODULES = {
+    **dict.fromkeys(("pytorch", "pytorch flushed", "pytorch compiled"), "torch"),
+    "jax": "jax",
+    "scikit-learn": "sklearn",
+}
 
 
 def missing_module(peer: str) -> str | None:

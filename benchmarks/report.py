@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import scaling
-from benchmarks.machine import ROOT, sentence
+from benchmarks.bench import OURS, RESULTS, TRAINING
+from benchmarks.machine import ROOT, sentence, title
 from benchmarks.peers import PEERS
+from benchmarks.workloads import WORKLOADS
 
-RESULTS = ROOT / "benchmarks" / "results.json"
 CURVES = ROOT / "benchmarks" / "curves.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 SCALING_BEGIN, SCALING_END = "<!-- scaling: begin -->", "<!-- scaling: end -->"
+ADAM = {name for name, workload in WORKLOADS.items() if workload.optimizer == "adam"}
+DISTURBED = "other programs were at work during some of the epochs that count"
 EPSILON = (
     "its Adam adds epsilon before the square root is corrected for the first steps; in the float64 proof each step is "
     "given the epsilon that makes it the paper's, in the timed epochs it is left as it is"
@@ -53,10 +56,15 @@ def replace_between(page: str, begin: str, end: str, text: str) -> str:
 
 
 def tables(results: dict[str, Any]) -> str:
-    """Return all tables, with their footnotes and the machine."""
+    """Return all tables, with their footnotes, and each machine."""
     notes = Notes()
-    parts = [_ratios(results, notes), _seconds(results["rows"]), _proof(results["rows"], notes)]
-    return "\n\n".join([*parts, str(notes), sentence(results["about"])])
+    machines = results["machines"]
+    parts = [
+        _ratios(machines, notes),
+        _trainings(machines, notes),
+        *(_measured(machine, notes) for machine in machines),
+    ]
+    return "\n\n".join([*parts, str(notes)])
 
 
 class Notes:
@@ -75,56 +83,76 @@ class Notes:
         return "<br>\n".join(f"<sup>{number}</sup> {text}." for number, text in enumerate(self._texts, 1))
 
 
-def _ratios(results: dict[str, Any], notes: Notes) -> str:
-    rows = {(row["workload"], row["peer"]): row for row in results["rows"]}
-    why = {(row["workload"], row["peer"]): row["why"] for row in results["absent"]}
-    ours = [row for row in results["rows"] if row["peer"] == "mnistnet"]
-    peers = [peer for peer in list(PEERS)[1:] if any(row["peer"] == peer for row in results["rows"])]
-    lines = [[row["workload"], *(_ratio(row["workload"], peer, rows, why, notes) for peer in peers)] for row in ours]
+def _ratios(machines: list[dict[str, Any]], notes: Notes) -> str:
+    peers = [p for p in list(PEERS)[1:] if any(row["peer"] == p for machine in machines for row in machine["rows"])]
     bare = notes.mark("the same matrix products through `np.matmul` and nothing else, as a part of our time")
-    shares = [f"{row['bare_share']:.2f}" for row in ours]
-    cells = table(
-        ["peer / mnistnet", *peers, f"bare products{bare}"], [[*a, b] for a, b in zip(lines, shares, strict=True)]
-    )
-    return f"Epoch time relative to mnistnet's (above 1: mnistnet is faster):\n\n{cells}"
+    lines = []
+    for workload in WORKLOADS:
+        for machine in machines:
+            rows = {row["peer"]: row for row in machine["rows"] if row["workload"] == workload}
+            why = {row["peer"]: row["why"] for row in machine["absent"] if row["workload"] == workload}
+            cells = [_ratio(rows.get(peer), why.get(peer, "not measured"), notes) for peer in peers]
+            share = f"{rows[OURS]['bare_share']:.2f}" if OURS in rows else "–"
+            lines.append([workload, title(machine["about"]), *cells, share])
+    head = ["workload", "processor", *peers, f"bare products{bare}"]
+    return f"Epoch time relative to mnistnet's (above 1: mnistnet is faster):\n\n{table(head, lines)}"
 
 
-def _ratio(workload: str, peer: str, rows: dict[Any, Any], why: dict[Any, str], notes: Notes) -> str:
-    row = rows.get((workload, peer))
+def _ratio(row: dict[str, Any] | None, why: str, notes: Notes) -> str:
     if row is None:
-        return "–" + notes.mark(why.get((workload, peer), "not measured"))
+        return "–" + notes.mark(why)
     text = f"{row['ratio']:.2f}" if row["valid"] else f"not valid ({row['ratio']:.2f})"
-    disturbed = "other programs were at work during some of the epochs that count"
-    return text + (notes.mark(disturbed) if row["disturbed"] else "")
+    return text + (notes.mark(DISTURBED) if row.get("disturbed") else "")
 
 
-def _seconds(rows: list[dict[str, Any]]) -> str:
-    head = ["workload", "peer", "median s", "best ... worst", "first epoch s", "images/s", "GFLOP/s", "peak MB"]
+def _trainings(machines: list[dict[str, Any]], notes: Notes) -> str:
+    rows = {
+        (row["workload"], title(machine["about"]), row["peer"]): row
+        for machine in machines
+        for row in machine["rows"]
+        if "training_s" in row
+    }
+    peers = [peer for peer in PEERS if any(peer == who for _, _, who in rows)]
+    lines = []
+    for workload, machine in dict.fromkeys((workload, machine) for workload, machine, _ in rows):
+        cells = [_training(rows.get((workload, machine, peer)), notes) for peer in peers]
+        lines.append([workload, machine, *cells])
+    return (
+        f"Seconds of a whole training of {TRAINING} epochs, the first one and its compiling included, and their ratio "
+        f"to mnistnet's:\n\n{table(['workload', 'processor', *peers], lines)}"
+    )
+
+
+def _training(row: dict[str, Any] | None, notes: Notes) -> str:
+    if row is None:
+        return "–"
+    text = f"{row['training_s']:.2f}" + ("" if row["peer"] == OURS else f" ({row['training_ratio']:.2f})")
+    return text + (notes.mark(DISTURBED) if row["training_disturbed"] else "")
+
+
+def _measured(machine: dict[str, Any], notes: Notes) -> str:
+    """Return what was measured on one machine beside ratios, under its name."""
+    heading = f"### {title(machine['about'])}"
+    if "source" in machine:
+        return f"{heading}\n\n{machine['source']}"
+    names = ["workload", "peer", "median s", "best ... worst", "first epoch s", "images/s", "GFLOP/s", "peak MB"]
+    names += ["weights differ by", "cost of the first epoch"]
     lines = [
         [
             row["workload"],
-            row["peer"],
+            row["peer"] + (notes.mark(EPSILON) if row["peer"] == "scikit-learn" and row["workload"] in ADAM else ""),
             f"{row['median_s']:.3f}",
             f"{row['best_s']:.3f} ... {row['worst_s']:.3f}, n = {row['epochs']}",
             f"{row['first_epoch_s']:.2f}",
             f"{row['samples_per_s']:,}",
             f"{row['gflops']:.1f}",
             f"{row['peak_mb']:,}",
+            f"{row['float64_difference']:.0e}" if row["peer"] != OURS else "",
+            f"{row['first_epoch_cost']:.5f}" + ("" if row["valid"] else ": **not the same work**"),
         ]
-        for row in rows
+        for row in machine["rows"]
     ]
-    return f"Seconds an epoch; the first one, which does not count, is where a peer compiles:\n\n{table(head, lines)}"
-
-
-def _proof(rows: list[dict[str, Any]], notes: Notes) -> str:
-    head = ["workload", "peer", "weights differ by", "cost of the first epoch", "same work"]
-    lines = []
-    for row in rows:
-        mark = notes.mark(EPSILON) if row["peer"] == "scikit-learn" and row["workload"] in ("classic", "wide") else ""
-        difference = f"{row['float64_difference']:.0e}" if row["peer"] != "mnistnet" else ""
-        same = "yes" if row["valid"] else "**no**"
-        lines.append([row["workload"], row["peer"] + mark, difference, f"{row['first_epoch_cost']:.5f}", same])
-    return f"That it was the same work:\n\n{table(head, lines)}"
+    return f"{heading}\n\n{table(names, lines)}\n\n{sentence(machine['about'])}"
 
 
 def table(head: list[str], lines: list[list[str]]) -> str:

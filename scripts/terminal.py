@@ -56,7 +56,7 @@ class Picture:
 
 PICTURES = {
     "train": Picture(
-        "mnistnet train --config speedrun", "A training of three epochs, as it happens", columns=100, moves=True
+        "mnistnet train --config speedrun", "A training of two epochs, as it happens", columns=100, moves=True
     ),
     "explain": Picture(
         "mnistnet explain --index 321 --section 2 --section 4",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import front_page, gates, pairs, report
+from benchmarks import bench, front_page, gates, pairs, report
 from benchmarks.pairs import Ended
 from mnistnet.config import loader as configs
 from mnistnet.config import presets
@@ -124,13 +124,13 @@ def test_the_page_holds_exactly_what_the_committed_figures_say() -> None:
 
 def test_the_front_page_holds_exactly_what_the_committed_figures_say() -> None:
     readme = front_page.PAGE.read_text(encoding="utf-8")
-    assert front_page.page(readme, FOUND, report.read(report.RESULTS), report.read(report.CURVES)) == readme
+    assert front_page.page(readme, FOUND, report.read(bench.RESULTS), report.read(report.CURVES)) == readme
 
 
 def test_the_front_page_shows_what_was_measured_and_nothing_else() -> None:
     calm, busy = row("speedrun", 0.981, 0.983), row("3blue1brown", 0.95, others=0.8)
     text = front_page.networks({"rows": [calm], "imports": None})
-    assert "| `speedrun` | 784-128-10, label smoothing | 3 | 98.20 % (98.10 to 98.30) | 2 | 2.0 s |" in text
+    assert "| `speedrun` | 784-160-10, label smoothing | 2 | 98.20 % (98.10 to 98.30) | 2 | 2.0 s |" in text
     assert "other programs" not in text
     assert "PyTorch" not in text
     imports = {"seconds": [[2.0, 2.5], [1.5, 1.0], [1.0, 2.0]], "about": ABOUT}
@@ -144,13 +144,21 @@ def test_the_front_page_says_who_wins_and_who_loses() -> None:
     ratios = {("video", "pytorch"): 2.0, ("classic", "pytorch"): 1.04, ("video", "jax"): 0.5, ("classic", "jax"): 0.9}
     rows = [{"workload": one, "peer": other, "ratio": ratio, "valid": True} for (one, other), ratio in ratios.items()]
     rows.append({"workload": "wide", "peer": "jax", "ratio": 9.0, "valid": False})
+    elsewhere = [{"workload": "video", "peer": "pytorch", "ratio": 0.8, "valid": True}]
+    machines = [
+        {"about": ABOUT, "rows": rows},
+        {"about": ABOUT | {"machine": "B"}, "rows": elsewhere, "source": "B was reported."},
+    ]
     widths = [("mnistnet", 16, 1.0), ("pytorch", 16, 2.0), ("mnistnet", 256, 1.0), ("pytorch", 256, 0.9)]
     curve = [{"curve": "width", "peer": peer, "value": value, "seconds": took} for peer, value, took in widths]
-    text = front_page.speed({"rows": rows, "about": ABOUT}, {"rows": curve})
-    assert "| 784-16-16-10, sigmoid, quadratic cost, plain SGD | 100 | 2.00 | 0.50 |" in text
+    text = front_page.speed({"machines": machines}, {"rows": curve, "about": ABOUT})
+    assert "| network | batch | A, 2 cores, commit c | B, 2 cores, commit c |" in text
+    assert "| 784-16-16-10, sigmoid, quadratic cost, plain SGD | 100 | 2.00 / 0.50 | 0.80 / – |" in text
     assert "9.00" not in text
-    assert "Of these 2, PyTorch is slower in 1, within 5 % of mnistnet in 1. JAX is faster in all 2." in text
-    assert "Of hidden layers of 16 to 256 neurons, PyTorch is faster at 256 (10 % less time)." in text
+    assert "A, 2 cores: PyTorch is slower in 1, within 5 % of mnistnet in 1 of 2; JAX is faster in all 2." in text
+    assert "B, 2 cores: PyTorch is faster in all 1; JAX was not measured." in text
+    assert "A, 2 cores: of hidden layers of 16 to 256 neurons, PyTorch is faster at 256 (10 % less time)." in text
+    assert text.endswith("B was reported.")
 
 
 def test_the_committed_figures_keep_every_promise_but_those_that_take_hours() -> None:
