@@ -115,7 +115,7 @@ def main() -> None:
         write_page()
 
 
-def draw(folder: Path, count: int = 12, seed: int = 0) -> None:
+def draw(folder: Path, count: int = 3, seed: int = 0) -> None:
     """Write pictures of every kind in tests/sheets.py, of training digits that `best` was not trained on."""
     examples = datasets.store(registry.MNIST, ROOT / "data").examples("train").take(np.arange(55_000, 60_000))
     random = np.random.default_rng(seed)

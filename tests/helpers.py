@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from click.testing import CliRunner, Result
 
 from mnistnet.cli import cli
 from mnistnet.data.datasets import Examples
+from mnistnet.vision import image_file, reading
 
 
 def run(*words: str | Path) -> Result:
@@ -20,3 +22,8 @@ def run(*words: str | Path) -> Result:
 def some(examples: Examples, count: int, start: int = 0) -> Examples:
     """Return `count` images from the front of a set, or from `start` on."""
     return examples.take(np.arange(start, start + count))
+
+
+def read_digit(path: Path) -> npt.NDArray[np.uint8]:
+    """Return the digit in a picture file in MNIST's form, shape (784,). Raises ImageError, naming the file."""
+    return reading.digit_from_bytes(image_file.read_file(path), str(path))

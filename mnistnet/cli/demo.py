@@ -76,7 +76,7 @@ def command(
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{'localhost' if host in ('0.0.0.0', '::') else shown}:{bound}/"
         if not is_loopback(host):
-            echo(f"mnistnet: warning: bound to {host}: whoever can reach this machine can use the page", err=True)
+            echo(f"mnistnet: warning: bound to {host}: everybody who can reach this machine can use the page", err=True)
         thread = _serve(create_app(demo_model, Hosts(host, bound)), listener)
         echo(f"listening at {address} (Ctrl-C stops)")
         if not no_browser and not _opened(address):

@@ -1,7 +1,7 @@
 """Honest confidences: softmax of the output layer's weighted sums, divided by one temperature fitted on validation.
 
 A network trained to the end is surer than it is right. Dividing its logits by a temperature changes no prediction
-and mends that (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2).
+and corrects that (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2).
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ from mnistnet.errors import ImageError
 from mnistnet.util.arrays import Array
 from mnistnet.vision.colour import separating
 from mnistnet.vision.detection import Sheet, block, find_ink
-from mnistnet.vision.image_file import decoded, read_file
+from mnistnet.vision.image_file import decoded
 from mnistnet.vision.morphology import as_bytes, extent
 from mnistnet.vision.normalize import is_like_mnist
 from mnistnet.vision.segmentation import Box, Digit, Judge, digit_of, is_clutter, page_of
@@ -48,11 +47,6 @@ class Reading:
 def undecided(images: npt.NDArray[np.uint8]) -> Array:
     """Judge all images alike, without a network."""
     return np.zeros(len(images))
-
-
-def read_digit(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the digit in a picture file in MNIST's form, shape (784,). Raises ImageError, naming the file."""
-    return digit_from_bytes(read_file(path), str(path))
 
 
 def digit_from_bytes(content: bytes, name: str, judge: Judge = undecided) -> npt.NDArray[np.uint8]:

@@ -18,14 +18,14 @@ class DemoModel:
     """`classifier` computes in float64, as `explain` does, and is never changed; visitors teach copies of its network.
 
     `origin` says which data these are.
-    `judges` are EVAL_IMAGES of the `test` images, spread evenly over them, because the second half is easier.
+    `eval_subset` are EVAL_IMAGES of the `test` images, spread evenly over them, because the second half is easier.
     """
 
     name: str
     classifier: Classifier
     train: Examples
     test: Examples
-    judges: Examples
+    eval_subset: Examples
     origin: Origin
 
 
@@ -38,7 +38,7 @@ def prepare(name: str, loaded: Checkpoint, store: Store) -> DemoModel:
     store.ensure()
     train, test = store.examples("train"), store.examples("test")
     step = max(1, len(test) // EVAL_IMAGES)
-    judges = Examples(test.images[::step][:EVAL_IMAGES], test.labels[::step][:EVAL_IMAGES])
+    eval_subset = Examples(test.images[::step][:EVAL_IMAGES], test.labels[::step][:EVAL_IMAGES])
     classifier = Classifier.of(loaded)
     classifier = replace(classifier, network=in_float64(classifier.network))
-    return DemoModel(name, classifier, train, test, judges, origin(store))
+    return DemoModel(name, classifier, train, test, eval_subset, origin(store))

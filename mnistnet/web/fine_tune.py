@@ -54,15 +54,15 @@ def learn(network: Network, batches: Iterator[Batch], rate: float) -> None:
         ) from None
 
 
-def report(network: Network, judges: Examples, pixels: npt.NDArray[np.uint8], label: int) -> dict[str, Any]:
-    """Return the cost of one example, and over the judges the accuracy and the share read as `label`.
+def report(network: Network, eval_subset: Examples, pixels: npt.NDArray[np.uint8], label: int) -> dict[str, Any]:
+    """Return the cost of one example, and over `eval_subset` the accuracy and the share read as `label`.
 
     Raises UsageError where the label does not fit, and DivergedError.
     """
     cost = of_example(network, pixels, label).cost
-    judged = evaluate(network, judges)
+    evaluated = evaluate(network, eval_subset)
     return {
         "cost": cost,
-        "accuracy": judged.accuracy,
-        "share": int(judged.confusion[:, label].sum()) / judged.total,
+        "accuracy": evaluated.accuracy,
+        "share": int(evaluated.confusion[:, label].sum()) / evaluated.total,
     }

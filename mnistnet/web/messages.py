@@ -82,7 +82,7 @@ class Average(Message):
 
 
 class Judge(Message):
-    """Measure the network. Answer: `cost` of this example; over the judges `accuracy`, and `share` called `label`."""
+    """Measure the network. Answer: `cost` of this example; over the subset `accuracy`, and `share` called `label`."""
 
     pixels: Pixels
     label: Small

@@ -123,7 +123,7 @@ class Api:
             "quadratic": network.loss.has_activation_derivative,
             "parameters": network.parameters.size,
             "labels": list(self._demo_model.classifier.labels),
-            "judges": len(self._demo_model.judges),
+            "judges": len(self._demo_model.eval_subset),
             "batch": fine_tune.BATCH,
             "steps": [*step_titles(len(network.weights)), *LAST_STEPS],
         }
@@ -168,12 +168,14 @@ class Api:
     def average(self, message: messages.Average) -> dict[str, Any]:
         """Return the steps that follow the backward pass."""
         classifier, demo_model = self._classifier(message.session), self._demo_model
-        return views.look_around(classifier, _image(message.pixels), message.label, demo_model.train, demo_model.judges)
+        return views.look_around(
+            classifier, _image(message.pixels), message.label, demo_model.train, demo_model.eval_subset
+        )
 
     def judge(self, message: messages.Judge) -> dict[str, Any]:
         """Evaluate the visitor's network."""
         network = self._sessions.network(message.session)
-        return fine_tune.report(network, self._demo_model.judges, _image(message.pixels), message.label)
+        return fine_tune.report(network, self._demo_model.eval_subset, _image(message.pixels), message.label)
 
     def learn(self, message: messages.Learn) -> dict[str, Any]:
         """Train the visitor's copy, and return its evaluation and its session."""
@@ -186,7 +188,7 @@ class Api:
             else:
                 batches = fine_tune.alone(pixels, message.label, message.times)
             fine_tune.learn(network, batches, message.rate)
-            return {"session": session, **fine_tune.report(network, demo_model.judges, pixels, message.label)}
+            return {"session": session, **fine_tune.report(network, demo_model.eval_subset, pixels, message.label)}
 
     def forget(self, message: messages.Forget) -> dict[str, Any]:
         """Drop a visitor's copy."""

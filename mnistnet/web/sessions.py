@@ -113,14 +113,14 @@ class Sessions:
         Raises ForgottenError. The lesson counts if the block ends without an error; otherwise nothing changes, and no
         copy is added.
         """
-        pupil = self._copy(self._network) if token is None else self._copies.find(token)
+        copy = self._copy(self._network) if token is None else self._copies.find(token)
         named = token or secrets.token_urlsafe(18)
-        with pupil.lesson:
-            taught = in_float64(pupil.network)
-            yield named, taught, pupil.random
-            pupil.network = taught
+        with copy.lesson:
+            taught = in_float64(copy.network)
+            yield named, taught, copy.random
+            copy.network = taught
         if token is None:
-            self._copies.add(pupil, named)
+            self._copies.add(copy, named)
 
     def forget(self, token: str) -> None:
         """Drop a copy, if it is still there."""

@@ -19,9 +19,8 @@ from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples
 from mnistnet.inference.evaluate import forward
 from mnistnet.nn.network import Network
-from mnistnet.vision import reading
 from tests.cli.test_cli import process
-from tests.helpers import run
+from tests.helpers import read_digit, run
 from tests.pictures import SEVEN, on_paper, png, saved
 
 NEW = {"dataset": {"name": "mnist", "sha256": {}}, "best": {"epoch": 0, "validation_accuracy": None, "chosen_by": ""}}
@@ -82,14 +81,14 @@ def test_json_has_a_probability_for_each_digit_calibrated(trained: Path, seven: 
     assert said["confidence"] == said["probabilities"][7] == max(said["probabilities"])
     loaded = checkpoint.load(trained)
     assert loaded.temperature is not None
-    logits = forward(loaded.network, reading.read_digit(seven)[None])[0].astype(float) / loaded.temperature
+    logits = forward(loaded.network, read_digit(seven)[None])[0].astype(float) / loaded.temperature
     assert said["probabilities"] == pytest.approx(np.exp(logits) / np.exp(logits).sum(), rel=1e-5)
 
 
 def test_show_draws_what_the_network_sees(trained: Path, seven: Path) -> None:
     first, _, *drawing = predict(trained, seven, "--show").stdout.splitlines()
     assert first.startswith("seven.png: 7")
-    pixels = reading.read_digit(seven).reshape(28, 28)
+    pixels = read_digit(seven).reshape(28, 28)
     assert len(drawing) == 28
     third = 2 * (56 + 3)  # after the picture as given and its ink
     inked = [[letter != " " for letter in line[third:].ljust(56)[::2]] for line in drawing]

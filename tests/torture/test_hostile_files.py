@@ -1,4 +1,4 @@
-"""Promise 3: a file that we read cannot run code, eat the machine or lie; it ends in one line and its exit code."""
+"""Promise 3: a file from others cannot run code, exhaust memory or be misread; it ends in one line and an exit code."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Promise 8: a long training holds no more memory, no more files and takes no longer an epoch than a young one."""
+"""Promise 8: in a long training memory, open files and the time of an epoch do not grow."""
 
 import json
 import subprocess

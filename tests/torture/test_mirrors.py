@@ -1,4 +1,4 @@
-"""Promise 4: what is downloaded is what was published, or the command fails; a later command heals the folder."""
+"""Promise 4: a download is what was published, or the command fails; a later command repairs the folder."""
 
 import gzip
 import json

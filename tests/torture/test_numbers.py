@@ -1,4 +1,4 @@
-"""Promise 6: odd settings and odd numbers train, or are refused for a stated reason; no warning of NumPy's is seen."""
+"""Promise 6: unusual settings and numbers train, or are refused for a stated reason, without a NumPy warning."""
 
 import re
 from collections.abc import Iterator

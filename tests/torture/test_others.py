@@ -1,4 +1,4 @@
-"""Promise 3, for what others put beside our files or into our words: links, pipes, and text that steers terminals."""
+"""Promise 3, for text and files from others: links, pipes, and control characters for terminals."""
 
 import json
 import os

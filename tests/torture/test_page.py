@@ -1,4 +1,4 @@
-"""Promise 7: the page lets nobody in, and nobody's requests, however many, keep it from answering the next."""
+"""Promise 7: the page withstands hostile requests and, however many there are, answers the next good one."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Promise 9: it works where people are: any folder, any locale, any terminal or none, readers that go away."""
+"""Promise 9: it works in any folder, any locale, any terminal or none, and with readers that go away."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""Promise 5: two trainings do not step on each other, and a dead one blocks nobody."""
+"""Promise 5: two trainings cannot share a folder, and a dead one blocks nobody."""
 
 import random
 import re

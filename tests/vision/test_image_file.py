@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFile, features
 from mnistnet.data.datasets import Examples
 from mnistnet.errors import ImageError
 from mnistnet.vision import image_file, reading
+from tests.helpers import read_digit
 from tests.pictures import SEVEN, Digit, cmyk, likeness, on_paper, palette, png, saved, transparent
 
 PAGE = on_paper(SEVEN, 5).astype(np.uint8)
@@ -152,7 +153,7 @@ def test_of_several_pictures_in_a_file_the_first_is_read(kind: str) -> None:
 def test_a_files_name_does_not_decide_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "seven.txt"
     path.write_bytes(saved(SHEET, "JPEG"))
-    assert likeness(reading.read_digit(path), read(png(PAGE))) > 0.97
+    assert likeness(read_digit(path), read(png(PAGE))) > 0.97
 
 
 def test_images_of_the_data_set_come_through_unchanged_black_on_white_too(mnist_test: Examples) -> None:
@@ -290,7 +291,7 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path, monkeyp
         stream.truncate(1 << 40)  # takes no space
     monkeypatch.setattr(image_file, "MAX_FILE", 1 << 20)
     with pytest.raises(ImageError, match=r"large\.png: expected a picture of at most 1 MiB"):
-        reading.read_digit(path)
+        read_digit(path)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "PPM", "TIFF"])
@@ -349,13 +350,13 @@ def test_an_empty_file_is_called_empty() -> None:
 )
 def test_a_file_that_cannot_be_opened_is_an_error_with_its_name(name: str, words: str) -> None:
     with pytest.raises(ImageError) as caught:
-        reading.read_digit(Path(name))
+        read_digit(Path(name))
     assert str(caught.value).startswith(words)
 
 
 def test_a_name_with_a_null_character_is_no_file_name() -> None:
     with pytest.raises(ImageError, match=r"'a\\x00b\.png': not a file name"):
-        reading.read_digit(Path("a\0b.png"))
+        read_digit(Path("a\0b.png"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -364,7 +365,7 @@ def test_a_file_without_permission_is_an_error_with_its_name(tmp_path: Path) -> 
     path.write_bytes(png(PAGE))
     path.chmod(0)
     with pytest.raises(ImageError, match=r"secret\.png: cannot be read: permission denied"):
-        reading.read_digit(path)
+        read_digit(path)
 
 
 @pytest.mark.parametrize(

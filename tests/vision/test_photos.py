@@ -21,6 +21,7 @@ from mnistnet.inference import ood
 from mnistnet.inference.classifier import Classifier
 from mnistnet.inference.evaluate import forward
 from mnistnet.vision import reading
+from tests.helpers import read_digit
 from tests.photos import PHOTOS
 from tests.pictures import SEVEN, Digit, inked, on_paper, png, saved
 
@@ -225,7 +226,7 @@ def test_show_has_three_drawings_side_by_side_and_save_input_writes_the_last() -
     assert len(rows) == 28
     with Image.open("seen.png") as seen:
         assert seen.size == (28, 28)
-        assert np.array_equal(np.asarray(seen), reading.read_digit(Path("seven.png")).reshape(28, 28))
+        assert np.array_equal(np.asarray(seen), read_digit(Path("seven.png")).reshape(28, 28))
 
 
 def test_save_input_takes_one_picture_and_a_png() -> None:

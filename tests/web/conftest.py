@@ -23,9 +23,9 @@ ORIGIN = Origin(name="mnist", sha256={})
 @pytest.fixture(scope="module")
 def demo_model(mnist_train: Examples, mnist_test: Examples) -> DemoModel:
     loaded = checkpoint.load(pretrained.path("3blue1brown"))
-    judges = Examples(mnist_test.images[::10], mnist_test.labels[::10])
+    eval_subset = Examples(mnist_test.images[::10], mnist_test.labels[::10])
     classifier = replace(Classifier.of(loaded), network=in_float64(loaded.network))
-    return DemoModel("3blue1brown", classifier, mnist_train, mnist_test, judges, ORIGIN)
+    return DemoModel("3blue1brown", classifier, mnist_train, mnist_test, eval_subset, ORIGIN)
 
 
 @pytest.fixture

@@ -245,8 +245,8 @@ def test_a_rate_too_high_teaches_nothing_and_says_so() -> None:
 def test_the_judges_are_a_thousand_spread_over_the_test_images(mnist_test: Examples) -> None:
     loaded = checkpoint.load(pretrained.path("best"))
     shown = demo_model.prepare("best", loaded, datasets.store(registry.MNIST, ROOT / "data"))
-    assert len(shown.judges) == 1000
-    assert (shown.judges.images == mnist_test.images[::10]).all()
+    assert len(shown.eval_subset) == 1000
+    assert (shown.eval_subset.images == mnist_test.images[::10]).all()
     assert shown.classifier.network.dtype == np.float64
 
 
@@ -331,4 +331,4 @@ def test_bound_to_every_address_it_warns() -> None:
         assert running.url.startswith("http://localhost:")
         assert running.post("describe")["name"] == "3blue1brown"
         _, _, err = stopped(running, signal.SIGINT)
-    assert "mnistnet: warning: bound to 0.0.0.0: whoever can reach this machine can use the page\n" in err
+    assert "mnistnet: warning: bound to 0.0.0.0: everybody who can reach this machine can use the page\n" in err

@@ -46,7 +46,7 @@ export async function reset() {
 
 export function showTeaching() {
   const name = nameOf(label()), [first, last] = [state.lessons[0], state.lessons.at(-1)];
-  $("teach-words").textContent = `Steps of gradient descent in a copy of your own. Train on one example alone, and it finds a ${name} in ever more; the average over 100 at random heals it.`;
+  $("teach-words").textContent = `Steps of gradient descent in your own copy. Train on this digit alone and the network starts to read everything as ${name}; steps on 100 random images repair it.`;
   $("rate-shown").textContent = Number(rate().toPrecision(2));
   $("alone").disabled = $("many").disabled = !state.thought;
   $("reset").disabled = !state.session;

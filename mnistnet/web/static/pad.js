@@ -146,7 +146,7 @@ export async function showTestDigit(index = null) {
   fresh();
   state.meant = drawn.label;
   state.backdrop = inkOf(fromBase64(drawn.pixels));
-  $("source").textContent = `Test image ${drawn.index.toLocaleString("en")}, labelled ${nameOf(drawn.label)}. Draw to begin anew.`;
+  $("source").textContent = `Test image ${drawn.index.toLocaleString("en")}, labelled ${nameOf(drawn.label)}. Draw to start over.`;
   showPad();
   think(() => ({ pixels: drawn.pixels }));
 }
@@ -183,7 +183,7 @@ export async function openPicture(file) {
   await ask("think", body); // refused? Then what is on the pad stays.
   fresh();
   state.backdrop = bitmap;
-  $("source").textContent = `${file.name || "A picture"}, read as mnistnet predict reads it. Draw to begin anew.`;
+  $("source").textContent = `${file.name || "A picture"}, read as mnistnet predict reads it. Draw to start over.`;
   showPad();
   think(() => body);
 }
