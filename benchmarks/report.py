@@ -90,6 +90,8 @@ def _ratios(machines: list[dict[str, Any]], notes: Notes) -> str:
     for workload in WORKLOADS:
         for machine in machines:
             rows = {row["peer"]: row for row in machine["rows"] if row["workload"] == workload}
+            if not rows:
+                continue
             why = {row["peer"]: row["why"] for row in machine["absent"] if row["workload"] == workload}
             cells = [_ratio(rows.get(peer), why.get(peer, "not measured"), notes) for peer in peers]
             share = f"{rows[OURS]['bare_share']:.2f}" if OURS in rows else "–"
