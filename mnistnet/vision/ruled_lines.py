@@ -22,6 +22,7 @@ FRAME_SIDE, FRAME_COVER, FRAME_SIDES = 0.1, 0.8, 3  # of its extent: how near it
 FRAME_LENGTH = 0.75  # of a frame's extent: what is straight for so long is the frame's
 FRAME_INK = 0.6  # of its extent: with more it is a block, not a frame
 MIN_FRAME = 16  # pixels a side
+MAX_CORNER = 5  # pixels of a speck where two sides met, besides their thickness
 
 
 def without_lines(darkness: Array, threshold: float) -> Array:
@@ -76,8 +77,20 @@ def without_frames(darkness: Array, mask: Mask) -> Array:
             result = darkness.copy()
         across = _without_runs(darkness[window], shape, FRAME_LENGTH * shape.shape[1], thickness)
         down = _without_runs(darkness[window].T, shape.T, FRAME_LENGTH * shape.shape[0], thickness).T
-        result[window] = np.minimum(across, down)
+        clean = np.minimum(across, down)
+        clean[_corners(shape & (clean > 0.5 * darkness[window]), thickness)] = 0
+        result[window] = clean
     return result
+
+
+def _corners(left: Mask, thickness: float) -> Mask:
+    """Return the specks in what is left of a frame: at a corner each side looks like a stroke across the other."""
+    if not left.any():
+        return left
+    found = labelled(left)
+    sides = found.boxes[:, 2:] - found.boxes[:, :2]
+    specks: Mask = left & (sides.max(axis=1) <= 2 * thickness + MAX_CORNER)[found.image]
+    return specks
 
 
 def _frame_thickness(shape: Mask) -> float | None:

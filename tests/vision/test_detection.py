@@ -8,6 +8,7 @@ from mnistnet.util.arrays import Array
 from mnistnet.vision import detection
 from mnistnet.vision.detection import Sheet, find_ink, main_shapes
 from mnistnet.vision.morphology import Mask, extent
+from mnistnet.vision.ruled_lines import without_frames
 
 Box = tuple[int, int, int, int]
 SIDE = 240
@@ -109,3 +110,16 @@ def test_of_what_windows_show_of_a_shape_the_most_usual_is_taken() -> None:
     assert detection._representative([cut]) is cut
     reduced = seen(0.4, 0.6, pixels=1)
     assert detection._representative([cut, whole, wide, reduced]) is wide
+
+
+@pytest.mark.parametrize("degrees", [-2, -1, 0, 1, 2])
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_of_a_frame_nothing_is_left_not_even_its_corners(degrees: int, width: int) -> None:
+    page = Image.new("L", (120, 140))
+    draw = ImageDraw.Draw(page)
+    draw.line((50, 50, 70, 90), fill=255, width=7)
+    stroke = np.asarray(page.rotate(degrees, Image.Resampling.BILINEAR), float) / 255
+    draw.rectangle((20, 20, 100, 120), outline=255, width=width)
+    darkness = np.asarray(page.rotate(degrees, Image.Resampling.BILINEAR), float) / 255
+    clean = without_frames(darkness, darkness > 0.4)
+    assert np.array_equal(clean > 0.4, stroke > 0.4)
