@@ -75,11 +75,14 @@ def without_frames(darkness: Array, mask: Mask) -> Array:
             continue
         if result is darkness:
             result = darkness.copy()
-        across = _without_runs(darkness[window], shape, FRAME_LENGTH * shape.shape[1], thickness)
-        down = _without_runs(darkness[window].T, shape.T, FRAME_LENGTH * shape.shape[0], thickness).T
+        height, width = shape.shape
+        around = round(thickness) + 5  # or its sides would seem to go on beyond the window
+        whole, frame = np.pad(darkness[window], around), np.pad(shape, around)
+        across = _without_runs(whole, frame, FRAME_LENGTH * width, thickness)
+        down = _without_runs(whole.T, frame.T, FRAME_LENGTH * height, thickness).T
         clean = np.minimum(across, down)
-        clean[_corners(shape & (clean > 0.5 * darkness[window]), thickness)] = 0
-        result[window] = clean
+        clean[_corners(frame & (clean > 0.5 * whole), thickness)] = 0
+        result[window] = clean[around:-around, around:-around]
     return result
 
 
