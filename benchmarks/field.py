@@ -101,7 +101,6 @@ def main() -> None:
     results["errors"].pop("right", None)
     results["doubt"] = doubt_curve(classifier, pictures)
     if options.ablate:
-        results["ablated"] = results["readers"]["predict"]
         results["ablation"] = {name: score(pictures, answers) for name, answers in ablated(classifier, pictures)}
     print(table(results))
     print("\n" + json.dumps({name: results[name] for name in ("writers", "errors", "doubt")}, indent=2))
@@ -355,9 +354,6 @@ def table(results: dict[str, Any]) -> str:
     kinds = sorted(results["readers"]["predict"], key=lambda kind: (kind.startswith("drawn"), kind != "single", kind))
     lines = [f"| | {' | '.join(kinds)} | right but unsure | wrong but sure |", "| --- |" + " --- |" * (len(kinds) + 2)]
     rows = list(results["readers"].items())
-    if "ablation" in results:
-        # The ablation may be of another network than the first row.
-        rows.append(("predict in full, as below", results["ablated"]))
     rows += [(f"... without {name}", counts) for name, counts in results.get("ablation", {}).items()]
     for name, counts in rows:
         cells = [f"{counts[kind][0]} of {counts[kind][1]}" for kind in kinds]
@@ -384,10 +380,24 @@ def contact_sheet(pictures: list[Picture], answers: list[Answer], columns: int =
     return sheet
 
 
+def doubt(results: dict[str, Any]) -> str:
+    """Return in words what `doubt_curve` found."""
+    shares = dict(results["doubt"])
+    sure, unsure = shares.pop("as it is"), shares.pop("right but unsure, as it is")
+    thresholds = "; ".join(f"{share}: {passing:.1%}" for share, passing in shares.items() if share != "0%")
+    text = (
+        f"Of {NON_DIGIT_COUNT} drawings of no digit (letters, scribbles, clothes and cars) {sure:.1%} are called sure, "
+        f"at {unsure:.1%} of right digits unsure. By the share of right digits that a threshold calls unsure, this "
+        f"many of the drawings would pass it: {thresholds}."
+    )
+    return text.replace("%", " %")
+
+
 def write_page() -> None:
-    """Write the table into docs/pictures.md."""
+    """Write the table and the words into docs/pictures.md."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    PAGE.write_text(replace_between(PAGE.read_text(encoding="utf-8"), BEGIN, END, table(results)), encoding="utf-8")
+    text = f"{table(results)}\n\n{doubt(results)}"
+    PAGE.write_text(replace_between(PAGE.read_text(encoding="utf-8"), BEGIN, END, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
