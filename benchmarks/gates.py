@@ -57,7 +57,7 @@ GATES = (
     Gate("fashion", 3, 0.895),
     Gate("nielsen", 3, 0.98),
     Gate("full_batch", 1, 0.87),
-    Gate("best", 3, 0.996),
+    Gate("best", 3, 0.995),
 )
 LONG = ("best",)
 

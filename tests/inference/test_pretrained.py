@@ -29,7 +29,7 @@ def test_a_shipped_network_keeps_its_promise_on_the_test_images(name: str, mnist
 def test_a_shipped_network_is_small_calibrated_and_says_what_made_it(name: str) -> None:
     path = pretrained.path(name)
     shipped = checkpoint.load(path)
-    assert path.stat().st_size <= 2_000_000
+    assert path.stat().st_size <= 8_000_000
     assert shipped.temperature is not None
     assert shipped.training is None
     assert shipped.dataset["sha256"] == {file.name: file.sha256 for file in registry.MNIST.files}
