@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_BODY, MAX_CHECKPOINT = 1 << 20, 4 << 20  # bytes of a message, and of one with a checkpoint in it
+MAX_BODY, MAX_CHECKPOINT = 1 << 20, 12 << 20  # bytes of a message, and of one with a checkpoint in it
 DECODERS, PATIENCE = 2, 1.0  # pictures decoded at a time, and how many seconds others wait for that
 LIMITS: dict[str, Any] = {  # for waitress, whose documentation explains each
     "threads": 4,
@@ -47,7 +47,7 @@ LIMITS: dict[str, Any] = {  # for waitress, whose documentation explains each
     "cleanup_interval": 5,  # seconds between two checks for such connections
     "channel_request_lookahead": 0,
     "max_request_header_size": 1 << 16,  # a browser sends the cookies of every server that this machine has ever had
-    "max_request_body_size": 4 * MAX_BODY,  # up to this the page's own message is sent
+    "max_request_body_size": MAX_CHECKPOINT,  # up to this the page's own message is sent
     "asyncore_use_poll": True,  # select cannot handle file numbers above 1,023
     "ident": None,
 }

@@ -281,7 +281,7 @@ def test_pictures_are_read_once_and_kept_by_what_they_hold(
     digits: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(picture_folder, "FEW", 100)  # so that other processes read them
+    monkeypatch.setattr(picture_folder, "MIN_PARALLEL", 100)  # so that other processes read them
     folder = write_class_folders(tmp_path / "own", digits)
     seen: list[int] = []
 

@@ -138,15 +138,15 @@ def paths(netloc: str) -> Iterator[Attack]:
 
 
 def sizes(netloc: str) -> Iterator[Attack]:
-    """Yield bodies of up to 5 MB to each endpoint."""
+    """Yield bodies of up to 13 MB to each endpoint."""
     for name in NAMES:
         first = f"POST /api/{name} HTTP/1.1"
         more = 400 if name == "load" else 413  # a checkpoint may be larger than other messages
         for size, status in ((MAX_BODY, 400), (MAX_BODY + 1, more), (2_000_000, more), (4_000_000, more)):
             yield Attack("size", request(netloc, b"x" * size, first), frozenset({status}))
             yield Attack("size", request(netloc, b"x" * size, first, Expect="100-continue"), frozenset({status}))
-        # Past 4 MB it hangs up at once, and what was still under way can cost the answer.
-        yield Attack("size", request(netloc, b"x" * 5_000_000, first), frozenset({SILENCE, 413}))
+        # Past 12 MB it hangs up at once, and what was still under way can cost the answer.
+        yield Attack("size", request(netloc, b"x" * 13_000_000, first), frozenset({SILENCE, 413}))
         yield Attack("size", request(netloc, b"{}", first, length="99999999999999"), frozenset({413}))
 
 

@@ -161,7 +161,7 @@ def test_a_picture_of_several_digits_without_line_gets_a_hint(clear: Examples) -
 def test_most_letters_are_unsure_and_nearly_all_digits_are_not(best: Checkpoint, mnist_test: Examples) -> None:
     few = mnist_test.images[:1000]
     ones = np.ones(len(few))
-    assert ood.unsure(best.network, few, (28, 28), ones, best.ood_threshold).mean() < 0.05
+    assert ood.unsure(best.network, few, (28, 28), ones, best.ood_threshold).mean() < 0.07
     letters = []
     for letter in "EFGHKMNPRWXaehkmrwx":
         sheet = Image.new("L", (120, 120), 255)

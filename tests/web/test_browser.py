@@ -230,7 +230,7 @@ def test_a_wrong_lesson_costs_accuracy_a_hundred_others_heal_it_and_reset_forget
 def test_of_a_large_network_the_most_active_neurons_are_followed_whatever_is_drawn(visit: OpenPage) -> None:
     with served("best") as large:
         page = drawn_two(visit, at=large)
-        expect(page.locator("#network .title").nth(1)).to_have_text("16 of 512")
+        expect(page.locator("#network .title").nth(1)).to_have_text("16 of 1024")
         expect(page.locator("#network .neuron")).to_have_count(16 + 16 + 10)
         page.locator("#network .neuron").nth(3).click()
         expect(page.locator("#story h3")).to_have_text("Three ways for one neuron")
@@ -664,7 +664,7 @@ def test_a_checkpoint_is_loaded_and_one_that_does_not_fit_is_refused(visit: Open
     page = drawn_two(visit, expected="status of 40")
     page.click("#view-learn")
     page.set_input_files("#learn-file", pretrained.path("best"))
-    expect(page.locator("#about")).to_contain_text("The network best.npz: 784 – 512 – 128 – 10 neurons")
+    expect(page.locator("#about")).to_contain_text("The network best.npz: 784 – 1024 – 1024 – 10 neurons")
     reads(page, 2)
     (tmp_path / "broken.npz").write_bytes(b"no checkpoint")
     page.click("#view-learn")

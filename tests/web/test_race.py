@@ -104,4 +104,4 @@ def test_a_checkpoint_of_another_data_set_or_none_at_all_is_refused(post: Any) -
     assert (loaded["name"], loaded["layer_sizes"][0]) == ("mine.npz", 784)
     assert post("think", pixels=bytes(784), session=loaded["session"])["calibrated"] is False
     assert "mine.npz: not a checkpoint" in post("load", 400, checkpoint=content[:4000], name="mine.npz")["error"]
-    assert "at most 4,194,304 bytes" in post("load", 413, checkpoint="A" * (4 << 20))["error"]
+    assert "at most 12,582,912 bytes" in post("load", 413, checkpoint="A" * (12 << 20))["error"]
