@@ -16,7 +16,7 @@ from mnistnet.inference.evaluate import forward
 from mnistnet.nn.network import Network
 from mnistnet.util.arrays import Array
 
-SHARE_UNSURE = 0.03  # of validation images
+SHARE_UNSURE = 0.02  # of validation images
 MIN_CONFIDENCE = 0.75  # three to one; besides the threshold, and where a checkpoint has none
 MAX_FITTED = 2000  # validation images; enough for a small share of them
 # Linear maps about the centre, then a shift in pixels: four shifts, two turns, two sizes, two slants.
