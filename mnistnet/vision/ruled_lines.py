@@ -21,6 +21,7 @@ FRAME_SIDE, FRAME_COVER, FRAME_SIDES = 0.1, 0.8, 3  # of its extent: how near it
 # it is seen, and how many of the four; a round 0 covers a half of each
 FRAME_LENGTH = 0.75  # of a frame's extent: what is straight for so long is the frame's
 FRAME_INK = 0.6  # of its extent: with more it is a block, not a frame
+FRAME_THICKNESS = 0.06  # of its shorter side, at most: E and m have straight sides, too, but thicker ones
 MIN_FRAME = 16  # pixels a side
 MAX_CORNER = 5  # pixels of a speck where two sides met, besides their thickness
 
@@ -106,7 +107,8 @@ def _frame_thickness(shape: Mask) -> float | None:
     covered = [band for band in bands if band.any(axis=0).mean() >= FRAME_COVER]
     if len(covered) < FRAME_SIDES or shape.mean() > FRAME_INK:
         return None
-    return min(float(np.median(band.sum(axis=0)[band.any(axis=0)])) for band in covered)
+    thickness = min(float(np.median(band.sum(axis=0)[band.any(axis=0)])) for band in covered)
+    return thickness if thickness <= FRAME_THICKNESS * min(shape.shape) else None
 
 
 def _without_runs(darkness: Array, mask: Mask, length: float, thickest: float) -> Array:
