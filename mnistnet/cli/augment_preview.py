@@ -67,32 +67,23 @@ def command(
     store.ensure()
     train = store.examples("train")
 
+    import msgspec
+
     from mnistnet.data.augment import Augmenter, contact_sheet
-    from mnistnet.data.drawn.digits import with_drawn
-    from mnistnet.data.drawn.non_digits import with_non_digits
+    from mnistnet.training.state import with_drawn_digits, with_non_digits
     from mnistnet.util.rng import Use, generator
 
-    chosen = train.take(of_each_class(train.labels, count))
-    if drawn := min(count, config.drawn_digits):
-        chosen = with_drawn(chosen, drawn, generator(config.seed, Use.STROKES))
-    if others := min(count, config.non_digits):
-        chosen = with_non_digits(chosen, others, generator(config.seed, Use.NON_DIGITS), config.layer_sizes[-1])
+    drawn, others = min(count, config.drawn_digits), min(count, config.non_digits)
+    few = msgspec.structs.replace(config, drawn_digits=drawn, non_digits=others)
+    chosen = with_non_digits(few, with_drawn_digits(few, train.take(of_each_class(train.labels, count))))
     random = generator(config.seed, Use.AUGMENT, epoch=1)
     sheet = contact_sheet(Augmenter(config.augment, store.spec.shape), chosen.images, random, chosen.labels, COPIES)
     _write(sheet, out, zoom)
     images = len(chosen) - drawn - others
     if as_json:
         settings = configs.to_mapping(config)["augment"]
-        echo_json(
-            {
-                "file": str(out),
-                "images": images,
-                "drawn": drawn,
-                "non_digits": others,
-                "copies": COPIES,
-                "augment": settings,
-            }
-        )
+        counts = {"images": images, "drawn": drawn, "non_digits": others, "copies": COPIES}
+        echo_json({"file": str(out), **counts, "augment": settings})
     else:
         counts = {"training images": images, "drawn digits": drawn, "non-digits": others}
         what = " and ".join(f"{count} {name}" for name, count in counts.items() if count)

@@ -143,8 +143,11 @@ class EpochBar:
     def update(self, images: int) -> None:
         """Advance by a number of images."""
         if self._bar is None:
+            from mnistnet.training.state import epoch_size
+
             state = self._run.state
-            self._bar = bar(len(self._run.train), f"epoch {state.epoch + 1}/{state.config.epochs}", " images")
+            images_an_epoch = epoch_size(state.config, self._run.train)
+            self._bar = bar(images_an_epoch, f"epoch {state.epoch + 1}/{state.config.epochs}", " images")
         self._bar.update(images)
 
     def close(self) -> None:

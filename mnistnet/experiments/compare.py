@@ -23,7 +23,7 @@ from mnistnet.experiments.trajectory import Entry, Trajectory, follow
 from mnistnet.explain.batch_gradient import angle, mean_gradient
 from mnistnet.nn.network import Network, parameter_count
 from mnistnet.training.process_pool import one_blas_thread
-from mnistnet.training.state import batch_size, split_for
+from mnistnet.training.state import batch_size, epoch_size, split_for
 from mnistnet.util.arrays import Array
 from mnistnet.util.rng import Use, generator
 
@@ -117,7 +117,7 @@ def compare(
 def _entry(name: str, config: Config, examples: Examples) -> Entry:
     try:
         entry = Entry(name, config, *split_for(config, examples))
-        batch_size(config, len(entry.train))
+        batch_size(config, epoch_size(config, entry.train))
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None
     return entry
@@ -126,7 +126,7 @@ def _entry(name: str, config: Config, examples: Examples) -> Entry:
 def _angle(trajectory: Trajectory, on_progress: Callable[[float], object]) -> Angle:
     entry, size = trajectory.entry, trajectory.entry.batch_size
     count = len(entry.train)
-    if size == count:
+    if size >= count:
         return Angle(count, 0.0, 0.0)
     images = min(count, ANGLE_WORK // trajectory.path.shape[1])
     order = generator(entry.config.seed, Use.SHUFFLE, 1).permutation(count)

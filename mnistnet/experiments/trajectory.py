@@ -21,7 +21,7 @@ from mnistnet.nn.network import Network
 from mnistnet.training.data_loader import Batch
 from mnistnet.training.loop import Trainer, make_trainer
 from mnistnet.training.process_pool import one_blas_thread
-from mnistnet.training.state import State, attach_optimizer
+from mnistnet.training.state import State, attach_optimizer, epoch_size
 from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.rng import Use, generator
 
@@ -45,12 +45,12 @@ class Entry:
     @property
     def batch_size(self) -> int:
         """Number of images in a step."""
-        return len(self.train) if self.config.batch_size == "all" else self.config.batch_size
+        return epoch_size(self.config, self.train) if self.config.batch_size == "all" else self.config.batch_size
 
     @property
     def steps_an_epoch(self) -> int:
         """Number of steps in an epoch."""
-        return -(-len(self.train) // self.batch_size)
+        return -(-epoch_size(self.config, self.train) // self.batch_size)
 
 
 @dataclass(frozen=True)

@@ -194,10 +194,9 @@ class DataLoader:
         """Yield the batches, scaling a worker's share of each just before: these images are in its cache then."""
         start = 0
         for batch in batches:
-            own = batch.part(worker, self._workers)
-            first = start + len(batch) * worker // self._workers
+            own, rows = batch.part(worker, self._workers), slice(start, start + len(batch))
             own.inputs = self._ready[: len(own)]
-            self._scale(indices[first : first + len(own)], own.inputs)
+            self._scale(indices[partition(rows, worker, self._workers)], own.inputs)
             start += len(batch)
             yield batch
 

@@ -12,17 +12,15 @@ from types import TracebackType
 import numpy as np
 
 from mnistnet.data.datasets import WHITE, Examples
-from mnistnet.data.drawn.non_digits import with_non_digits
 from mnistnet.inference.evaluate import evaluate
 from mnistnet.training.averaging import ParameterAverage
 from mnistnet.training.data_loader import Batch, DataLoader
 from mnistnet.training.metrics import EpochMetrics, MetricsAccumulator, chance, is_stuck, silent_neurons, warnings
 from mnistnet.training.parallel import ParallelTrainer, blas_threads_for, workers_for
 from mnistnet.training.process_pool import blas_threads
-from mnistnet.training.state import State, batch_size
+from mnistnet.training.state import State, batch_size, epoch_size, with_non_digits
 from mnistnet.training.state import start as start  # `start` and `fit` are used together
 from mnistnet.util.arrays import ignore_fp_errors
-from mnistnet.util.rng import Use, generator
 
 SAMPLE = 500  # images looked at to find silent neurons
 
@@ -91,9 +89,13 @@ class EpochResult:
 
 
 def make_trainer(state: State, train: Examples) -> Trainer:
-    """Return what takes the steps: this process alone, or several where that pays or the config says so."""
-    workers = workers_for(state.config, len(train))
-    return SerialTrainer(state, train) if workers == 1 else ParallelTrainer(state, train, workers)
+    """Return what takes the steps: this process alone, or several where that pays or the config says so.
+
+    It visits `train`, and drawings of no digit besides where the config asks for them. Raises ConfigError.
+    """
+    images = with_non_digits(state.config, train)
+    workers = workers_for(state.config, len(images))
+    return SerialTrainer(state, images) if workers == 1 else ParallelTrainer(state, images, workers)
 
 
 def fit(
@@ -107,11 +109,7 @@ def fit(
     config, seen = state.config, set[str]()
     guessing = chance(train.labels, balanced=config.class_weights is not None)
     sample = np.divide((validation or train).images[:SAMPLE], WHITE, dtype=state.network.dtype)
-    images = train
-    if config.non_digits:
-        random = generator(config.seed, Use.NON_DIGITS)
-        images = with_non_digits(train, config.non_digits, random, config.layer_sizes[-1])
-    with blas_threads(blas_threads_for(config)), make_trainer(state, images) as trainer:
+    with blas_threads(blas_threads_for(config)), make_trainer(state, train) as trainer:
         while not state.finished:
             began, number, length = time.perf_counter(), state.epoch + 1, 1 / trainer.steps
 
@@ -128,7 +126,7 @@ def fit(
             totals, scores = trainer.metrics, evaluate(state.result, validation) if validation else None
             metrics = EpochMetrics(
                 epoch=number,
-                loss=totals.cost / len(images),
+                loss=totals.cost / epoch_size(config, train),
                 train_accuracy=totals.correct / len(train),
                 validation_loss=scores.loss if scores else None,
                 validation_accuracy=scores.accuracy if scores else None,

@@ -35,7 +35,7 @@ from mnistnet.training.metrics import EpochMetrics
 from mnistnet.training.metrics_csv import MetricsCsv
 from mnistnet.training.parallel import blas_threads_for, workers_for
 from mnistnet.training.process_pool import one_blas_thread
-from mnistnet.training.state import State, attach_optimizer, batch_size, blas_description, split_for, start
+from mnistnet.training.state import State, attach_optimizer, batch_size, blas_description, epoch_size, split_for, start
 from mnistnet.util.atomic_files import reason, remove_temporaries, replace_file
 from mnistnet.util.locks import locked
 
@@ -154,7 +154,7 @@ class Run:
 
 def _threads(config: Config, train: Examples) -> int:
     """Return how many processes, or threads of the matrix library, take each step together."""
-    return max(workers_for(config, len(train)), blas_threads_for(config))
+    return max(workers_for(config, epoch_size(config, train)), blas_threads_for(config))
 
 
 def safe_epoch(folder: Path) -> int:
@@ -188,7 +188,7 @@ def open_run(
     store.ensure()
     train, validation = split_for(config, store.examples("train"))
     store.warn()
-    batch_size(config, len(train))  # now, while an older run in the folder is still whole
+    batch_size(config, epoch_size(config, train))  # now, while an older run in the folder is still whole
     threads = _threads(config, train)
     with locked(folder), one_blas_thread():
         _refuse_present(folder, resume or force)  # again: another process may just have ended a run here

@@ -7,7 +7,9 @@ import numpy as np
 
 from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples, split
-from mnistnet.data.drawn.digits import with_drawn
+from mnistnet.data.drawn.added import added
+from mnistnet.data.drawn.digits import draw_digits
+from mnistnet.data.drawn.non_digits import draw_non_digits
 from mnistnet.errors import ConfigError, DivergedError
 from mnistnet.nn.network import Network
 from mnistnet.nn.optimizers import OPTIMIZERS, Optimizer
@@ -130,9 +132,28 @@ def split_for(config: Config, examples: Examples) -> tuple[Examples, Examples | 
     """
     limit = None if config.train_images == "all" else config.train_images
     train, validation = split(examples, config.validation, limit, config.seed)
-    if config.drawn_digits:
-        train = with_drawn(train, config.drawn_digits, generator(config.seed, Use.STROKES))
-    return train, validation
+    return with_drawn_digits(config, train), validation
+
+
+def with_drawn_digits(config: Config, train: Examples) -> Examples:
+    """Return images to train on with the config's drawn digits after them. Raises ConfigError."""
+    if not config.drawn_digits:
+        return train
+    drawn = draw_digits(config.drawn_digits, generator(config.seed, Use.STROKES))
+    return added(train, drawn, "drawn_digits")
+
+
+def with_non_digits(config: Config, train: Examples) -> Examples:
+    """Return what an epoch visits: the images to train on, and drawings of no digit after them. Raises ConfigError."""
+    if not config.non_digits:
+        return train
+    drawn = draw_non_digits(config.non_digits, generator(config.seed, Use.NON_DIGITS))
+    return added(train, drawn, "non_digits")
+
+
+def epoch_size(config: Config, train: Examples) -> int:
+    """Return how many images an epoch visits."""
+    return len(train) + config.non_digits
 
 
 def blas_description() -> str:

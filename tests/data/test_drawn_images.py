@@ -1,5 +1,6 @@
 """Drawn images look like MNIST's own to a network, are the same for the same seed, and join only such images."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistnet.config import loader
+from mnistnet.config.schema import Config
 from mnistnet.data.datasets import Examples
 from mnistnet.data.drawn import digits, non_digits
 from mnistnet.errors import ConfigError
 from mnistnet.inference.calibration import probabilities
 from mnistnet.inference.evaluate import forward
 from mnistnet.training.loop import fit, start
-from mnistnet.training.state import split_for
+from mnistnet.training.state import epoch_size, split_for, with_drawn_digits, with_non_digits
 from mnistnet.vision.morphology import extent
-
-NOTHING = Examples(np.zeros((0, 784), np.uint8), np.zeros(0, np.uint8))
 
 
 @settings(max_examples=20, deadline=None)
@@ -38,7 +38,7 @@ def test_every_drawn_digit_fills_mnists_box_about_its_centre_of_mass(n: int, see
 @settings(max_examples=10, deadline=None)
 @given(n=st.integers(0, 300), seed=st.integers(0, 2**32))
 def test_every_non_digit_lies_in_mnists_box_about_its_centre_of_mass_and_has_no_class(n: int, seed: int) -> None:
-    drawn = non_digits.with_non_digits(NOTHING, n, np.random.default_rng(seed), 10)
+    drawn = non_digits.draw_non_digits(n, np.random.default_rng(seed))
     assert len(drawn) == n
     assert (drawn.labels == 10).all()
     strokes = n - n // 4  # before the filled shapes, which need not reach their box's sides
@@ -63,13 +63,14 @@ def is_centred(pixels: npt.NDArray[np.uint8]) -> bool:
 
 def test_a_network_learns_to_be_unsure_of_non_digits_which_count_as_no_mistakes() -> None:
     examples = digits.draw_digits(1000, np.random.default_rng(0))
-    others = non_digits.with_non_digits(NOTHING, 300, np.random.default_rng(1), 10)
+    others = non_digits.draw_non_digits(300, np.random.default_rng(1))
     sure = {}
     for count in (0, 600):
         words = ["epochs=8", "validation=0", f"non_digits={count}", "threads=1", "batch_size=32"]
-        state = start(loader.load(overrides=words))
-        for result in fit(state, examples, None):
+        state, seen = start(loader.load(overrides=words)), list[int]()
+        for result in fit(state, examples, None, seen.append):
             accuracy = result.metrics.train_accuracy
+        assert sum(seen) == 8 * epoch_size(state.config, examples) == 8 * (1000 + count)
         assert accuracy > 0.97  # of the digits
         sure[count] = float((probabilities(forward(state.result, others.images), None).max(axis=1) > 0.9).mean())
     assert sure[0] > 0.3
@@ -108,7 +109,11 @@ def test_digits_are_not_drawn_for_other_data(changes: list[str], tmp_path: Path)
             loader.load(file, changes)
 
 
-def test_drawn_digits_join_only_images_of_their_size() -> None:
+@pytest.mark.parametrize(("key", "join"), [("drawn_digits", with_drawn_digits), ("non_digits", with_non_digits)])
+def test_drawn_images_join_only_images_of_their_size(key: str, join: Callable[[Config, Examples], Examples]) -> None:
     wide = Examples(np.zeros((3, 784), np.uint8), np.zeros(3, np.uint8), (14, 56))
-    with pytest.raises(ConfigError, match="28x28 pixels and the others 14x56"):
-        digits.with_drawn(wide, 5, np.random.default_rng(0))
+    config = loader.load(overrides=[f"{key}=5"])
+    with pytest.raises(
+        ConfigError, match=f"{key}: expected 0, since drawn ones have 28x28 pixels and the others 14x56"
+    ):
+        join(config, wide)

@@ -97,6 +97,8 @@ def file(tmp_path: Path) -> Path:
         ["batch_size=70", "schedule=cosine"],
         ["layer_sizes=[784,20,10]", "optimizer=adam", "dropout=0.2", "label_smoothing=0.1", "weight_averaging=0.9"],
         ["batch_size=all", "augment=default"],
+        ["batch_size=70", "drawn_digits=20", "non_digits=90"],
+        ["batch_size=all", "non_digits=90"],
     ],
 )
 def test_a_walk_of_some_epochs_ends_with_the_weights_that_training_ends_with(

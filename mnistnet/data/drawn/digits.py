@@ -6,7 +6,6 @@ import numpy as np
 
 from mnistnet.data.datasets import Examples
 from mnistnet.data.drawn.strokes import SIDE, Stroke, arc, curve, draw, some
-from mnistnet.errors import ConfigError
 
 
 def draw_digits(n: int, random: np.random.Generator) -> Examples:
@@ -17,16 +16,6 @@ def draw_digits(n: int, random: np.random.Generator) -> Examples:
         places = np.flatnonzero(labels == digit)
         images[places] = draw(form(len(places), random), random)
     return Examples(images.reshape(n, -1), labels)
-
-
-def with_drawn(examples: Examples, n: int, random: np.random.Generator) -> Examples:
-    """Return examples with `n` drawn ones after them. Raises ConfigError unless they have 28x28 pixels."""
-    if examples.shape != (SIDE, SIDE):
-        shape = "{}x{}".format(*examples.shape)
-        raise ConfigError(f"drawn_digits: expected 0, since drawn ones have 28x28 pixels and the others {shape}")
-    drawn = draw_digits(n, random)
-    images, labels = np.concatenate([examples.images, drawn.images]), np.concatenate([examples.labels, drawn.labels])
-    return Examples(images, labels, examples.shape)
 
 
 def _zeros(n: int, random: np.random.Generator) -> list[Stroke]:

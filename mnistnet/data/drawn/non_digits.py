@@ -21,21 +21,17 @@ LETTERS = """
 20 26|01 45|05 41, 02 42|04 44, 10 16|30 36|02 42|04 44, 06 40|01 11 12 02 01|35 45 46 36 35, 40 03 46, 00 43 06,
 00 40 46 06 00, 06 20 46 06, 20 43 26 03 20, 03 43|31 43 35
 """
+NO_DIGIT = 10  # the label after the last digit's
 JITTER = 0.04  # of a letter's height, the standard deviation of its points
 STROKES = 3, 8  # of a scribble, from and up to below
 SMOOTHNESS = 0.7, 3.5  # pixels, the sigma of the noise whose hills are filled shapes
 
 
-def with_non_digits(examples: Examples, n: int, random: np.random.Generator, classes: int) -> Examples:
-    """Return examples with `n` images of 28x28 pixels after them that show no digit, labelled `classes`: none of them.
-
-    They stand in the order in which they are drawn: letters, scribbles, shapes.
-    """
+def draw_non_digits(n: int, random: np.random.Generator) -> Examples:
+    """Return `n` images of 28x28 pixels, labelled NO_DIGIT: first letters and signs, then scribbles, then shapes."""
     quarter = n // 4
-    kinds = [letters(n - 2 * quarter, random), scribbles(quarter, random), shapes(quarter, random)]
-    images = np.concatenate([examples.images, *(kind.reshape(-1, SIDE * SIDE) for kind in kinds)])
-    labels = np.concatenate([examples.labels, np.full(n, classes, np.uint8)])
-    return Examples(images, labels, examples.shape)
+    images = np.concatenate([letters(n - 2 * quarter, random), scribbles(quarter, random), shapes(quarter, random)])
+    return Examples(images.reshape(n, SIDE * SIDE), np.full(n, NO_DIGIT, np.uint8))
 
 
 def letters(n: int, random: np.random.Generator) -> Bytes:
