@@ -19,6 +19,7 @@ from mnistnet.training.metrics import MetricsAccumulator
 from mnistnet.training.process_pool import ProcessPool, possible_size
 from mnistnet.training.share_neurons import StepByNeurons
 from mnistnet.training.share_rows import StepByRows
+from mnistnet.training.shared_step import SharedStep
 from mnistnet.training.state import State, batch_size
 from mnistnet.util import system
 
@@ -60,8 +61,8 @@ def by_neurons(layer_sizes: Sequence[int], batch_size: int) -> bool:
 
 def parallel_step(
     network: Network, optimizer: Optimizer, batch_sizes: Sequence[int], pool: ProcessPool, **settings: Any
-) -> StepByRows | StepByNeurons:
-    """Return what takes steps with the processes of a pool, in the way that suits the network; see `StepByRows`."""
+) -> SharedStep:
+    """Return what takes steps with the processes of a pool, in the way that suits the network; see `SharedStep`."""
     share = StepByNeurons if by_neurons(network.layer_sizes, max(batch_sizes)) else StepByRows
     return share(network, optimizer, batch_sizes, pool, **settings)
 

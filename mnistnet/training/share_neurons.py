@@ -25,7 +25,7 @@ from mnistnet.nn.network import Network
 from mnistnet.nn.optimizers import Block, Optimizer
 from mnistnet.training.averaging import ParameterAverage
 from mnistnet.training.data_loader import Batch, partition
-from mnistnet.training.process_pool import ProcessPool
+from mnistnet.training.shared_step import SharedStep
 from mnistnet.util.arrays import Array, ignore_fp_errors
 from mnistnet.util.shared_memory import shared_zeros
 
@@ -35,35 +35,25 @@ PIECE = 2**17  # parameters that move together
 ALL = slice(None)
 
 
-class StepByNeurons:
-    """Takes steps together with the other processes of a pool; see `StepByRows` for what it is given.
+class StepByNeurons(SharedStep):
+    """Takes steps with each process computing some neurons for all examples.
 
     The network must have a hidden layer. Each process adds up what the others tell it in the same order, so that all
     see the same outputs, and the same seed gives the same weights for the same number of processes.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        optimizer: Optimizer,
-        batch_sizes: Sequence[int],
-        pool: ProcessPool,
-        *,
-        keep: Sequence[float] = (),
-        average: Array | None = None,
-        decay: float = 0.0,
-    ) -> None:
-        self._network, self._optimizer, self._pool, self._keep = network, optimizer, pool, keep
-        self._exchanges = {size: [_Exchange(network, size, pool.size) for _ in range(2)] for size in batch_sizes}
-        self._parts = [_Part(network, optimizer, batch_sizes, worker, pool.size) for worker in range(pool.size)]
-        if average is not None:
+    def __post_init__(self) -> None:
+        network, sizes, workers = self.network, self.batch_sizes, self.pool.size
+        self._exchanges = {size: [_Exchange(network, size, workers) for _ in range(2)] for size in sizes}
+        self._parts = [_Part(network, self.optimizer, sizes, worker, workers) for worker in range(workers)]
+        if self.average is not None:
             for part in self._parts:
-                part.follow(network.parameters, average, decay)
+                part.follow(network.parameters, self.average, self.decay)
 
     @ignore_fp_errors
     def run(self, worker: int, batch: Batch, learning_rate: float = 0.0) -> None:
         """Do a worker's part of one step. The learning rate is worker 0's to say."""
-        part, exchange = self._parts[worker], self._exchanges[len(batch)][self._optimizer.steps % 2]
+        part, exchange = self._parts[worker], self._exchanges[len(batch)][self.optimizer.steps % 2]
         memory = part.memory[len(batch)]
         if worker == 0:
             exchange.rate[0] = learning_rate
@@ -72,7 +62,7 @@ class StepByNeurons:
         self._move(batch, part, memory, exchange)
 
     def _forward(self, worker: int, batch: Batch, part: "_Part", memory: "_Memory", exchange: "_Exchange") -> None:
-        network, last = self._network, len(part.neurons) - 1
+        network, last = self.network, len(part.neurons) - 1
         a = batch.inputs.T
         for layer, neurons in enumerate(part.neurons):
             own = exchange.activations[layer][neurons]
@@ -82,17 +72,17 @@ class StepByNeurons:
             if batch.masks:
                 np.multiply(own, batch.masks[layer].T[neurons], own)
             if layer < last:
-                self._pool.barrier(worker)  # the whole layer is known
+                self.pool.barrier(worker)  # the whole layer is known
                 a = exchange.activations[layer]
         np.dot(part.output_weights, own, exchange.logits[worker])
         if worker == 0:  # owns the output's biases
             np.add(exchange.logits[0], network.biases[-1][:, None], exchange.logits[0])
-        self._pool.barrier(worker)  # all parts of the output's weighted sums are known
+        self.pool.barrier(worker)  # all parts of the output's weighted sums are known
         np.add.reduce(exchange.logits, axis=0, out=memory.logits)
         batch.logits[...] = memory.logits.T  # every process writes the same
 
     def _backward(self, worker: int, batch: Batch, part: "_Part", memory: "_Memory", exchange: "_Exchange") -> None:
-        network, last = self._network, len(part.neurons) - 1
+        network, last = self.network, len(part.neurons) - 1
         output, delta = memory.output.T, memory.output_delta
         network.loss.output(memory.logits.T, output)
         network.loss.delta(output, batch.targets, memory.scale, delta.T, memory.d_output)
@@ -102,20 +92,20 @@ class StepByNeurons:
         for layer in range(last, -1, -1):
             neurons, delta, d_activation = part.neurons[layer], memory.deltas[layer], memory.d_activations[layer]
             own = exchange.activations[layer][neurons]
-            undropped = np.multiply(own, self._keep[layer], d_activation) if batch.masks else own
+            undropped = np.multiply(own, self.keep[layer], d_activation) if batch.masks else own
             network.activation.derivative(undropped, delta)
             if layer == last:
                 np.dot(part.output_weights.T, memory.output_delta, d_activation)
             else:
                 np.dot(part.weights[layer + 1].T, memory.deltas[layer + 1], exchange.d_activations[layer][worker])
-                self._pool.barrier(worker)  # all parts of dC/da are known
+                self.pool.barrier(worker)  # all parts of dC/da are known
                 np.add.reduce(exchange.d_activations[layer][:, neurons], axis=0, out=d_activation)
             np.multiply(delta, d_activation, delta)
             if batch.masks:
                 np.multiply(delta, batch.masks[layer].T[neurons], delta)
 
     def _move(self, batch: Batch, part: "_Part", memory: "_Memory", exchange: "_Exchange") -> None:
-        optimizer = self._optimizer
+        optimizer = self.optimizer
         optimizer.steps += 1  # every process counts for itself
         constants = optimizer.step_constants(optimizer.steps, float(exchange.rate[0]))
         before = [batch.inputs, *(a.T for a in exchange.activations[:-1])]
