@@ -173,14 +173,14 @@ def text(found: Row) -> str:
 
 def _cells(row: Row) -> list[str]:
     found = convert(row, Figures)
-    seconds = [run.seconds for run in found.runs]
+    seconds, processors = found.seconds, [one["cpu_seconds"] for one in row["runs"] if "cpu_seconds" in one]
     return [
         f"`{found.config}`",
         f"{len(found.runs)}",
         found.accuracy,
         f"{100 * row['promised']:g} %",
         f"{median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})" + ("\\*" if found.disturbed else ""),
-        f"{median(one['cpu_seconds'] for one in row['runs']):.1f}",
+        f"{median(processors):.1f}",
         "kept" if row["kept"] else "**not kept**",
     ]
 

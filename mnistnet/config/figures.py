@@ -16,11 +16,14 @@ QUIET = 0.1  # cores that other programs may use while a time is measured
 
 
 class Run(Struct, frozen=True):
-    """One training: test accuracy from 0 to 1, seconds from prompt to prompt, and the cores that others used."""
+    """One training: test accuracy from 0 to 1, seconds from prompt to prompt, and the cores that others used.
+
+    A training that was interrupted, or shared its processors with another one, has no `seconds`.
+    """
 
     accuracy: float
-    seconds: float
-    others: float
+    seconds: float | None = None
+    others: float = 0.0
 
 
 class Figures(Struct, frozen=True):
@@ -42,9 +45,14 @@ class Figures(Struct, frozen=True):
         return f"{100 * self.mean:.2f} %{spread}"
 
     @property
+    def seconds(self) -> list[float]:
+        """The time of each training that was timed."""
+        return [run.seconds for run in self.runs if run.seconds is not None]
+
+    @property
     def time(self) -> str:
         """The median time, with a star where other programs were at work."""
-        return duration(median(run.seconds for run in self.runs)) + ("*" if self.disturbed else "")
+        return duration(median(self.seconds)) + ("*" if self.disturbed else "")
 
     @property
     def disturbed(self) -> bool:
