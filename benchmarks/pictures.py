@@ -20,7 +20,7 @@ import numpy.typing as npt
 import PIL
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.report import BEGIN, END
+from benchmarks.report import BEGIN, END, read, replace_between
 from mnistnet import __version__, pretrained
 from mnistnet.checkpoint import checkpoint
 from mnistnet.checkpoint.checkpoint import Checkpoint
@@ -170,10 +170,8 @@ def table(results: dict[str, Any]) -> str:
 
 def write_table() -> None:
     """Replace what stands between the marks in docs/pictures.md."""
-    head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    tail = rest.partition(END)[2]
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    PAGE.write_text(f"{head}{BEGIN}\n\n{table(results)}\n\n{END}{tail}", encoding="utf-8")
+    text = table(read(RESULTS))
+    PAGE.write_text(replace_between(PAGE.read_text(encoding="utf-8"), BEGIN, END, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
